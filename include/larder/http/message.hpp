@@ -1,0 +1,52 @@
+#pragma once
+// Request and response heads as views (RFC 9110 §6.2, RFC 9112 §3 and §4). They own nothing: the parser's
+// buffer or a FieldList behind them does.
+#include <string_view>
+
+#include "larder/http/field_list.hpp"
+
+namespace larder::http {
+
+/// HTTP minor version spoken on a connection (the major one is 1).
+enum class Version : unsigned char {
+  http_1_0,  ///< HTTP/1.0
+  http_1_1,  ///< HTTP/1.1
+};
+
+/// A request head as the cache sees it. `scheme` and `authority` are those of the target URI (RFC 9110 §7.1):
+/// from the absolute-form target where there is one, else from Host and the connection.
+struct RequestHead {
+  std::string_view method;     ///< case-sensitive token (RFC 9110 §9.1)
+  std::string_view target;     ///< normalised path and query, origin-form ("/a/b?c=d"), or "*"
+  std::string_view scheme;     ///< "http" or "https"
+  std::string_view authority;  ///< host[:port]; may be empty for HTTP/1.0 without Host
+  Version version = Version::http_1_1;
+  FieldSpan fields;
+
+  /// The target up to the first '?'.
+  [[nodiscard]] std::string_view path() const noexcept { return target.substr(0, target.find('?')); }
+  /// The target after the first '?', without it; empty where there is none.
+  [[nodiscard]] std::string_view query() const noexcept {
+    const auto mark = target.find('?');
+    return mark == std::string_view::npos ? std::string_view{} : target.substr(mark + 1);
+  }
+};
+
+/// A response head.
+struct ResponseHead {
+  int status = 0;  ///< 100..999 (RFC 9110 §15)
+  std::string_view reason;
+  Version version = Version::http_1_1;
+  FieldSpan fields;
+};
+
+/// GET, HEAD, OPTIONS, TRACE (RFC 9110 §9.2.1); QUERY as well. Everything else, unknown methods too, is unsafe.
+bool is_safe(std::string_view method) noexcept;
+
+/// Safe methods, PUT and DELETE (RFC 9110 §9.2.2).
+bool is_idempotent(std::string_view method) noexcept;
+
+/// The standard reason phrase of a status code; empty for an unknown one.
+std::string_view reason_phrase(int status) noexcept;
+
+}  // namespace larder::http

@@ -1,0 +1,34 @@
+#pragma once
+// Cache keys. The canonical request is an injective, length-prefixed encoding of everything the key depends on; its md5
+// names the entry, and the canonical form is compared on each hit, because md5 is a name and never a proof.
+#include <string>
+#include <string_view>
+
+#include "larder/policy/rules.hpp"
+
+namespace larder::policy {
+
+/// Canonical request and the cache key made of it.
+struct CacheKey {
+  std::string canonical;  ///< injective encoding, never shown to clients
+  std::string key;        ///< "cache:<type>:<md5>", or "cache:<key template's value>"; empty until name() was called
+};
+
+/// Writes the canonical request of `request` for the matched route into `out` (cleared first; reuse it to save
+/// allocations: this is on the hit path). Holds type, host where the route says so, path, filtered query, the
+/// identity, and the expanded `key:` template where the route has one (then path and query are left out: the
+/// template is the key; identity and host still are part of it). The method is left out: HEAD and GET share an entry.
+void canonical_request(const http::RequestHead& request, const RouteMatch& match, std::string& out);
+
+/// The cache key of that request: "cache:<type>:<md5 of canonical>", or "cache:" + the expanded `key:` template (bytes
+/// outside of printable ASCII, and spaces, percent-encoded; at most 512 bytes, else the md5 form). A templated key on
+/// a route with an identity gets ":<md5 of canonical>" appended unless the template itself names {identity}.
+std::string cache_key(const http::RequestHead& request, const RouteMatch& match, std::string_view canonical);
+
+/// The key of a variant: `key` + ":" + md5 of the selecting fields' encoding; `key` itself where that is empty.
+std::string variant_key(std::string_view key, std::string_view selecting);
+
+/// Lower-case hex md5.
+std::string md5_hex(std::string_view bytes);
+
+}  // namespace larder::policy

@@ -1,0 +1,66 @@
+#pragma once
+// Freshness lifetime (RFC 9111 §4.2.1, §4.2.2) and age (§4.2.3). Pure: `now` is always an argument.
+#include <map>
+#include <optional>
+#include <string_view>
+
+#include "larder/http/message.hpp"
+#include "larder/policy/cache_control.hpp"
+
+namespace larder::policy {
+
+/// What a rule and its type say about storing; the parameters of the decisions below.
+struct StoreRule {
+  std::optional<Seconds> ttl;                    ///< lifetime where the response has none of its own
+  bool ttl_override = false;                     ///< the rule's ttl wins over the response's
+  std::map<int, Seconds> status_ttl;             ///< lifetime per status: negative caching (`status: {404: 30s}`)
+  std::optional<Seconds> stale_while_revalidate; ///< where the response says none of its own
+  std::optional<Seconds> stale_if_error;         ///< where the response says none of its own
+  bool store_despite_no_store = false;
+  bool store_despite_private = false;
+  bool store_despite_set_cookie = false;
+  bool store_despite_authorization = false;
+  bool per_identity = false;  ///< the key holds the identity, so an answer to Authorization is not shared (§3.5)
+};
+
+/// Where a freshness lifetime came from.
+enum class LifetimeSource : unsigned char {
+  s_maxage,      ///< Cache-Control: s-maxage
+  max_age,       ///< Cache-Control: max-age
+  expires,       ///< Expires minus Date
+  heuristic,     ///< a tenth of the time since Last-Modified (§4.2.2)
+  rule,          ///< the type's or defaults' ttl
+  rule_status,   ///< the route's `status:` map
+  rule_override, ///< `ttl_override: true`
+  none           ///< no lifetime: stale at once
+};
+std::string_view to_string(LifetimeSource source) noexcept;
+
+/// All that later decisions need to know of a stored response's life; computed once when it is stored or freshened.
+struct Lifetime {
+  Seconds freshness_lifetime{0};
+  LifetimeSource source = LifetimeSource::none;
+  Seconds corrected_initial_age{0};  ///< RFC 9111 §4.2.3
+  TimePoint response_time{};         ///< when the response was received
+  Seconds stale_while_revalidate{0};
+  Seconds stale_if_error{0};
+  bool must_revalidate = false;  ///< must-revalidate, proxy-revalidate or s-maxage: never served stale (§5.2.2.2)
+  bool no_cache = false;         ///< validation before every reuse (§5.2.2.4)
+
+  /// current_age = corrected_initial_age + resident_time (§4.2.3); never negative.
+  [[nodiscard]] Seconds current_age(TimePoint now) const noexcept;
+  /// response_is_fresh = freshness_lifetime > current_age (§4.2).
+  [[nodiscard]] bool is_fresh(TimePoint now) const noexcept { return freshness_lifetime > current_age(now); }
+  /// How long it has been stale; zero or negative while fresh.
+  [[nodiscard]] Seconds staleness(TimePoint now) const noexcept { return current_age(now) - freshness_lifetime; }
+  /// How long from `response_time` it can be of any use: as fresh, stale or, with a validator, for revalidation.
+  /// This is the TTL of the entry in Redis and the point after which memory may drop it.
+  [[nodiscard]] Seconds retention(bool has_validator) const noexcept;
+};
+
+/// Computes the lifetime of a response received at `response_time` to a request sent at `request_time`
+/// (both by our clock). Missing or malformed Date counts as `response_time`.
+Lifetime compute_lifetime(const http::ResponseHead& response, const StoreRule& rule, TimePoint request_time,
+                          TimePoint response_time);
+
+}  // namespace larder::policy

@@ -1,0 +1,146 @@
+#pragma once
+// The rule set of conf/rules.yaml as data, and the matching of requests against it. Reading YAML is config's work.
+// A RuleSet is immutable once built and shared by all workers.
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "larder/http/message.hpp"
+#include "larder/policy/freshness.hpp"
+#include "larder/policy/selector.hpp"
+
+namespace larder::policy {
+
+/// Weight of a type in eviction from memory.
+enum class Priority : unsigned char { low, normal, high };
+std::string_view to_string(Priority priority) noexcept;
+
+/// The `<type>` of cache:<type>:<md5>.
+struct Type {
+  std::string name;
+  std::optional<Seconds> ttl;  ///< defaults already applied
+  std::optional<Seconds> stale_while_revalidate;
+  std::optional<Seconds> stale_if_error;
+  Priority priority = Priority::normal;
+};
+
+/// "/api/users/{id}": '*' one segment, '**' any number, '{name}' captures one segment; whole segments only.
+class PathPattern {
+ public:
+  /// One segment of the pattern.
+  struct Segment {
+    enum class Kind : unsigned char { literal, any_one, any_number, capture } kind = Kind::literal;
+    std::string text;  ///< literal text, or the capture's name
+  };
+  using Captures = std::vector<std::pair<std::string_view, std::string_view>>;  ///< name (of the pattern), raw segment
+
+  /// Parses a pattern; on error returns empty and says in `error` what is wrong and what would be right.
+  static std::optional<PathPattern> parse(std::string_view pattern, std::string& error);
+  /// Matches a normalised path (no query). Captures are appended where `captures` is not null.
+  bool match(std::string_view path, Captures* captures) const;
+  [[nodiscard]] const std::string& text() const noexcept { return text_; }
+  /// Names of its captures, in order.
+  [[nodiscard]] std::vector<std::string> capture_names() const;
+
+ private:
+  std::string text_;
+  std::vector<Segment> segments_;
+};
+
+/// "user:profile:{id}" with {name} from the path, {query.x}, {header.x}, {cookie.x}, {identity}.
+class Template {
+ public:
+  struct Part {
+    enum class Kind : unsigned char { literal, capture, query, header, cookie, identity } kind = Kind::literal;
+    std::string text;  ///< literal text or the name of the variable
+  };
+  /// Parses; on error returns empty and says why. Captures not in `known_captures` are errors.
+  static std::optional<Template> parse(std::string_view text, const std::vector<std::string>& known_captures,
+                                       std::string& error);
+  [[nodiscard]] const std::string& text() const noexcept { return text_; }
+  [[nodiscard]] const std::vector<Part>& parts() const noexcept { return parts_; }
+  [[nodiscard]] bool is_literal() const noexcept;
+
+ private:
+  std::string text_;
+  std::vector<Part> parts_;
+};
+
+/// Which query parameters are part of the key.
+struct QueryRule {
+  enum class Filter : unsigned char { all, only, ignore } filter = Filter::all;
+  std::vector<std::string> names;  ///< of `only` or `ignore`; a trailing '*' matches any ending ("utm_*")
+  bool sort = false;               ///< parameters are put in byte order (stable for equal names)
+};
+
+/// Whose entry it is, on routes with `identity:`.
+struct IdentityRule {
+  enum class Source : unsigned char { header, cookie } source = Source::header;
+  std::string name;
+};
+
+/// A purge selector whose value is a template.
+struct SelectorTemplate {
+  SelectorKind kind = SelectorKind::all;
+  Template value;
+};
+
+/// One entry of `routes:`.
+struct Route {
+  std::vector<std::string> methods;  ///< as written; "*" alone means any
+  PathPattern path;
+  bool cache_off = false;               ///< `cache: off`
+  std::shared_ptr<const Type> type;     ///< null where the route only purges (or is off)
+  StoreRule store;                      ///< type, defaults and route taken together
+  std::optional<Template> key;          ///< `key:`
+  bool key_has_host = true;             ///< `host:`
+  QueryRule query;
+  std::optional<IdentityRule> identity;
+  std::vector<Template> tags;
+  std::vector<SelectorTemplate> purge;
+  std::string match_text;               ///< "GET /api/users/{id}", for explain
+  std::string file;
+  int line = 0;
+
+  [[nodiscard]] bool caches() const noexcept { return type != nullptr; }
+  /// HEAD is matched by a route for GET too.
+  [[nodiscard]] bool has_method(std::string_view method) const noexcept;
+};
+
+/// A route matched, and what its path captured.
+struct RouteMatch {
+  const Route* route = nullptr;
+  PathPattern::Captures captures;
+};
+
+/// All rules.
+struct RuleSet {
+  std::vector<std::shared_ptr<const Type>> types;
+  std::vector<Route> routes;
+  bool honour_client_directives = true;  ///< `client_directives: honour | ignore` (RFC 9111 §5.2.1)
+
+  /// For caching: the first route in file order that has `cache:` and matches; route is null where there is none.
+  [[nodiscard]] RouteMatch match_cache(std::string_view method, std::string_view path) const;
+  /// Every purge selector of every matching route, expanded for this request.
+  [[nodiscard]] std::vector<Selector> purges(const http::RequestHead& request) const;
+  [[nodiscard]] const Type* type(std::string_view name) const noexcept;
+};
+
+/// The value of a template for a request; empty optional where a variable has no value (a missing query parameter,
+/// header or cookie): then there is no such tag, no such selector, and a `key:` falls back to the md5 form.
+std::optional<std::string> expand(const Template& text, const http::RequestHead& request,
+                                  const PathPattern::Captures& captures,
+                                  const std::optional<std::string>& identity);
+
+/// The identity of a request: lower-case hex SHA-256 of the header's or cookie's value (so that no secret ends up in a
+/// key, a log or Redis); empty optional where the request has none.
+std::optional<std::string> identity_of(const IdentityRule& rule, const http::RequestHead& request);
+
+/// First value of a query parameter, percent-decoded; of a cookie (RFC 6265), as received.
+std::optional<std::string> query_parameter(std::string_view query, std::string_view name);
+std::optional<std::string_view> cookie(http::FieldSpan fields, std::string_view name);
+
+}  // namespace larder::policy

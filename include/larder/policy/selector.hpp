@@ -1,0 +1,56 @@
+#pragma once
+// What one purge names. A purge is one or more selectors; a stored response dies when any selector newer than it
+// matches it.
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace larder::policy {
+
+/// The kinds of selector.
+enum class SelectorKind : unsigned char {
+  key,    ///< one cache key, with all its variants: "cache:user:profile:42"
+  type,   ///< every key of a type: "product"
+  glob,   ///< key glob, '*' any run of bytes and '?' any one byte, '\' quotes: "cache:search:*"
+  tag,    ///< a tag: "product:42"
+  path,   ///< path pattern on the stored target URI, '*' one segment, '**' any number: "/api/products/**"
+  target, ///< exactly one path and query of the stored target URI (RFC 9111 §4.4): "/api/products/42?x=1"
+  all     ///< everything
+};
+std::string_view to_string(SelectorKind kind) noexcept;
+std::optional<SelectorKind> selector_kind(std::string_view name) noexcept;
+
+/// One selector, as a value.
+struct Selector {
+  SelectorKind kind = SelectorKind::all;
+  std::string value;  ///< empty for `all`
+  friend bool operator==(const Selector&, const Selector&) = default;
+};
+
+/// What of a stored response selectors are matched against.
+struct PurgeSubject {
+  std::string_view key;         ///< cache key, with its variant suffix where there is one
+  std::string_view base_key;    ///< the same without the variant suffix
+  std::string_view type;
+  std::string_view target;      ///< normalised path and query of the target URI
+  std::span<const std::string> tags;
+};
+
+/// True where the selector names the stored response.
+bool matches(const Selector& selector, const PurgeSubject& subject);
+
+/// Redis-like glob: '*' any run of bytes (also ':' and '/'), '?' one byte, '[a-z]' classes, '\' quotes. Linear in
+/// |pattern| x |text| at the worst, whatever the pattern.
+bool glob_match(std::string_view pattern, std::string_view text) noexcept;
+
+/// Path pattern: '*' is one segment, '**' any number of segments (none too), anything else is literal. The path's
+/// query is not looked at.
+bool path_match(std::string_view pattern, std::string_view path) noexcept;
+
+/// Compact text form for the Redis purge log and the journal: "<kind>:<value>"; the inverse of parse_selector.
+std::string encode(const Selector& selector);
+std::optional<Selector> parse_selector(std::string_view text);
+
+}  // namespace larder::policy

@@ -1,0 +1,88 @@
+#pragma once
+// The memory tier: striped, SIEVE eviction, budget in bytes, shared by all workers.
+//
+// A resource is one canonical request; it holds the variants (stored responses with different selecting header fields),
+// newest first. Eviction works on resources' variants; a hit sets a bit and never moves a node. Critical sections hold
+// one stripe's mutex, allocate nothing on a hit and never free a body while holding it.
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "larder/policy/outcome.hpp"
+#include "larder/store/purge_log.hpp"
+#include "larder/store/stored_response.hpp"
+
+namespace larder::store {
+
+/// Parameters of the memory tier.
+struct MemoryStoreParameters {
+  std::size_t capacity = 256UL << 20;  ///< bytes; 0 switches the tier off
+  std::size_t max_variants = 64;       ///< per resource; the oldest goes first
+};
+
+/// What a look-up found: a live stored response, or the named reason why there is none.
+struct Lookup {
+  StoredPtr stored;
+  policy::NotReused reason = policy::NotReused::absent;  ///< absent, vary_miss or purged where `stored` is null
+};
+
+/// One line of a listing.
+struct MemoryEntry {
+  StoredPtr stored;
+  std::uint64_t hits = 0;
+};
+
+/// Counters, each a running total but for entries and bytes.
+struct MemoryCounters {
+  std::uint64_t entries = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t insertions = 0;
+  std::uint64_t evictions = 0;
+  std::uint64_t purged = 0;      ///< removed because a selector matched
+  std::uint64_t expired = 0;     ///< removed because its retention had passed
+};
+
+/// Thread-safe.
+class MemoryStore {
+ public:
+  MemoryStore(MemoryStoreParameters parameters, const PurgeLog& log);
+  ~MemoryStore();
+  MemoryStore(const MemoryStore&) = delete;
+  MemoryStore& operator=(const MemoryStore&) = delete;
+
+  /// Finds the newest live variant of the canonical request whose selecting fields match. Marks it as used and counts a
+  /// hit where `count_hit`. Freshness is not looked at. A dead variant is removed.
+  Lookup find(std::string_view canonical, http::FieldSpan request_fields, bool count_hit = true);
+
+  /// Stores `response` (replacing the variant with equal selecting fields), if it is alive since its stamp's
+  /// sequence. `checked`: the sequence up to which the caller has already verified it (normally stamp.sequence).
+  policy::NotStored insert(StoredPtr response, std::uint64_t checked);
+
+  /// Removes one stored response if it is still the one held (after undecodable or confirmed-dead findings).
+  void erase(const StoredPtr& response);
+
+  /// Walks entries stripe by stripe without holding more than one lock: calls `visit` for live entries whose key
+  /// matches the glob, beginning after `cursor` (0 at first); stops at `limit`. Returns the next cursor, 0 at the end.
+  std::uint64_t list(std::string_view key_glob, std::size_t limit, std::uint64_t cursor,
+                     const std::function<void(const MemoryEntry&)>& visit);
+  /// All variants held under a cache key (with or without variant suffix).
+  std::vector<MemoryEntry> by_key(std::string_view key);
+
+  /// Gives back the space of dead and expired entries: looks at one stripe per call; call it now and then.
+  void sweep(policy::TimePoint now);
+
+  [[nodiscard]] MemoryCounters counters() const;
+  [[nodiscard]] const MemoryStoreParameters& parameters() const noexcept;
+
+ private:
+  struct Stripe;
+  MemoryStoreParameters parameters_;
+  const PurgeLog& log_;
+  std::unique_ptr<Stripe[]> stripes_;
+};
+
+}  // namespace larder::store
