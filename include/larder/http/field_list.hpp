@@ -40,7 +40,8 @@ std::optional<std::string> combined(FieldSpan fields, std::string_view name);
 std::string_view trim_ows(std::string_view s) noexcept;
 
 /// Walks one field value as a comma-separated list (RFC 9110 §5.6.1): empty members are skipped and
-/// commas within quoted-strings do not split. `next` returns members trimmed, in order.
+/// commas within quoted-strings do not split. A quote that is never closed is an ordinary byte, so that it cannot hide
+/// what follows it. `next` returns members trimmed, in order. Linear in the length of the value.
 class ListMembers {
  public:
   explicit ListMembers(std::string_view value) noexcept : rest_(value) {}
@@ -49,6 +50,7 @@ class ListMembers {
 
  private:
   std::string_view rest_;
+  bool may_quote_ = true;  // false once a quote proved to be unclosed: no later one can be closed either
 };
 
 /// True where any member of any field line `name` equals `token`, case-insensitively.

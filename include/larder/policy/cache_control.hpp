@@ -25,10 +25,10 @@ struct DeltaSeconds {
 struct ResponseCacheControl {
   bool any = false;  ///< there was a Cache-Control field
   bool no_store = false;
-  bool no_cache = false;                       ///< unqualified form
-  std::vector<std::string> no_cache_fields;    ///< no-cache="a, b", lower case
-  bool is_private = false;                     ///< unqualified form
-  std::vector<std::string> private_fields;     ///< private="a, b", lower case
+  bool no_cache = false;                     ///< unqualified form
+  std::vector<std::string> no_cache_fields;  ///< no-cache="a, b", lower case
+  bool is_private = false;                   ///< unqualified form
+  std::vector<std::string> private_fields;   ///< private="a, b", lower case
   bool is_public = false;
   bool must_revalidate = false;
   bool proxy_revalidate = false;
@@ -53,7 +53,10 @@ struct RequestCacheControl {
   DeltaSeconds stale_if_error;
 };
 
-/// Parses the response's Cache-Control lines. Never fails: what is malformed errs towards less reuse.
+/// Parses the response's Cache-Control lines. Never fails: what is malformed errs towards less reuse. Directives that
+/// restrict count whatever argument they have; those that permit (public, immutable, must-understand) count only
+/// without one. no-cache and private with a malformed or empty list are the unqualified form. Repeated delta-seconds
+/// must agree, else the directive is present and invalid.
 ResponseCacheControl parse_response_cache_control(http::FieldSpan fields);
 /// Parses the request's Cache-Control and Pragma lines.
 RequestCacheControl parse_request_cache_control(http::FieldSpan fields);

@@ -9,30 +9,34 @@
 
 namespace larder::policy {
 
+/// Longest lifetime that is ever computed from a heuristic (§4.2.2).
+inline constexpr Seconds heuristic_limit = std::chrono::hours(24);
+
 /// What a rule and its type say about storing; the parameters of the decisions below.
 struct StoreRule {
-  std::optional<Seconds> ttl;                    ///< lifetime where the response has none of its own
-  bool ttl_override = false;                     ///< the rule's ttl wins over the response's
-  std::map<int, Seconds> status_ttl;             ///< lifetime per status: negative caching (`status: {404: 30s}`)
-  std::optional<Seconds> stale_while_revalidate; ///< where the response says none of its own
-  std::optional<Seconds> stale_if_error;         ///< where the response says none of its own
+  std::optional<Seconds> ttl;                     ///< lifetime where the response has none of its own
+  bool ttl_override = false;                      ///< the rule's ttl wins over the response's
+  std::map<int, Seconds> status_ttl;              ///< lifetime per status: negative caching (`status: {404: 30s}`)
+  std::optional<Seconds> stale_while_revalidate;  ///< where the response says none of its own
+  std::optional<Seconds> stale_if_error;          ///< where the response says none of its own
   bool store_despite_no_store = false;
   bool store_despite_private = false;
   bool store_despite_set_cookie = false;
   bool store_despite_authorization = false;
   bool per_identity = false;  ///< the key holds the identity, so an answer to Authorization is not shared (§3.5)
+  bool honour_client_directives = true;  ///< the request's no-store counts (`client_directives: honour | ignore`)
 };
 
 /// Where a freshness lifetime came from.
 enum class LifetimeSource : unsigned char {
-  s_maxage,      ///< Cache-Control: s-maxage
-  max_age,       ///< Cache-Control: max-age
-  expires,       ///< Expires minus Date
-  heuristic,     ///< a tenth of the time since Last-Modified (§4.2.2)
-  rule,          ///< the type's or defaults' ttl
-  rule_status,   ///< the route's `status:` map
-  rule_override, ///< `ttl_override: true`
-  none           ///< no lifetime: stale at once
+  s_maxage,       ///< Cache-Control: s-maxage
+  max_age,        ///< Cache-Control: max-age
+  expires,        ///< Expires minus Date
+  heuristic,      ///< a tenth of the time since Last-Modified (§4.2.2)
+  rule,           ///< the type's or defaults' ttl
+  rule_status,    ///< the route's `status:` map
+  rule_override,  ///< `ttl_override: true`
+  none            ///< no lifetime: stale at once
 };
 std::string_view to_string(LifetimeSource source) noexcept;
 
@@ -58,8 +62,22 @@ struct Lifetime {
   [[nodiscard]] Seconds retention(bool has_validator) const noexcept;
 };
 
+/// True for the status codes that RFC 9110 §15.1 defines as heuristically cacheable: 200, 203, 204, 206, 300, 301, 308,
+/// 404, 405, 410, 414 and 501.
+bool is_heuristically_cacheable(int status) noexcept;
+
+/// age_value of §4.2.3: the first member of the Age field, clamped to 2^31 s; zero where it is absent or not a
+/// non-negative integer, as §5.1 says to ignore it then.
+Seconds parse_age(http::FieldSpan fields) noexcept;
+
 /// Computes the lifetime of a response received at `response_time` to a request sent at `request_time`
 /// (both by our clock). Missing or malformed Date counts as `response_time`.
+///
+/// Which lifetime: s-maxage before max-age before Expires (§4.2.1), each of them zero where it is malformed or
+/// conflicts with itself; where there is none, the rule's `status_ttl` for this status, else its `ttl` (success and
+/// redirect statuses that are heuristically cacheable), else the heuristic (heuristically cacheable statuses, and any
+/// other with `public`). `ttl_override` puts the rule's two before the response's own. Stale allowances are zero where
+/// the response forbids to serve it stale, whatever the rule says.
 Lifetime compute_lifetime(const http::ResponseHead& response, const StoreRule& rule, TimePoint request_time,
                           TimePoint response_time);
 

@@ -9,8 +9,8 @@ namespace larder::policy {
 
 /// What is known of an unsafe request's end.
 enum class WriteEnd : unsigned char {
-  answered,   ///< a final response head was received
-  unknown     ///< the connection broke or timed out after the request may have reached the origin
+  answered,  ///< a final response head was received
+  unknown    ///< the connection broke or timed out after the request may have reached the origin
 };
 
 /// True where the origin's state may have changed, so that purges must happen: 2xx, 3xx, 5xx and every unknown end;
@@ -18,7 +18,8 @@ enum class WriteEnd : unsigned char {
 bool may_have_changed(std::string_view method, WriteEnd end, int status) noexcept;
 
 /// The targets (normalised path and query) to invalidate: the target URI, and Location and Content-Location of the
-/// response where they resolve to the same origin (scheme and authority) as the target URI. `response` may be null.
+/// 2xx or 3xx response where they resolve to the same origin (scheme, host and port) as the target URI; an error's
+/// are not looked at. Without repetition, the target URI first; empty for "*". `response` may be null.
 std::vector<std::string> invalidated_targets(const http::RequestHead& request, const http::ResponseHead* response);
 
 }  // namespace larder::policy

@@ -7,28 +7,28 @@ namespace larder::policy {
 
 /// Why a response was not stored (RFC 9111 §3). `none` means it was.
 enum class NotStored : unsigned char {
-  none,                     ///< it is stored
-  no_route,                 ///< no route of the rules caches this request
-  route_off,                ///< the route says `cache: off`
-  method,                   ///< the request method's answers are not stored
-  request_no_store,         ///< request Cache-Control: no-store (RFC 9111 §5.2.1.5)
-  range_request,            ///< the request had a Range field; the part is not stored
-  status,                   ///< an error or other status which neither the rule nor the response lets be stored
-  partial_content,          ///< 206, or Content-Range on another status
-  no_store,                 ///< response Cache-Control: no-store (RFC 9111 §5.2.2.5)
-  private_response,         ///< response Cache-Control: private (RFC 9111 §5.2.2.7)
-  must_understand,          ///< must-understand with a status whose caching rules we do not implement (§5.2.2.3)
-  set_cookie,               ///< Set-Cookie, and the rule does not say `store_despite: [set-cookie]`
-  authorization,            ///< request had Authorization; nothing in the response or the rule allows sharing (§3.5)
-  vary_star,                ///< Vary: * can never match (RFC 9111 §4.1)
+  none,              ///< it is stored
+  no_route,          ///< no route of the rules caches this request
+  route_off,         ///< the route says `cache: off`
+  method,            ///< the request method's answers are not stored
+  request_no_store,  ///< request Cache-Control: no-store (RFC 9111 §5.2.1.5)
+  range_request,     ///< the request had a Range field; the part is not stored
+  status,            ///< an error or other status which neither the rule nor the response lets be stored
+  partial_content,   ///< 206, or Content-Range on another status
+  no_store,          ///< response Cache-Control: no-store (RFC 9111 §5.2.2.5)
+  private_response,  ///< response Cache-Control: private (RFC 9111 §5.2.2.7)
+  must_understand,   ///< must-understand with a status whose caching rules we do not implement (§5.2.2.3)
+  set_cookie,        ///< Set-Cookie, and the rule does not say `store_despite: [set-cookie]`
+  authorization,     ///< request had Authorization; nothing in the response or the rule allows sharing (§3.5)
+  vary_star,         ///< Vary: * can never match (RFC 9111 §4.1)
   no_freshness_nor_validator,  ///< neither a freshness lifetime nor a validator: it could never be reused
-  no_lifetime,              ///< lifetime is zero or past, and there is no validator and no stale allowance
-  too_large,                ///< body larger than the stored-object limit; relayed unstored
-  incomplete,               ///< the response was cut short (RFC 9111 §3.3)
-  purged_while_filling,     ///< a purge newer than the start of the fill names it
-  fill_budget,              ///< the memory budget for fills in progress is used up
-  upgrade,                  ///< the connection was upgraded (101)
-  count_                    ///< number of enumerators, not an outcome
+  no_lifetime,                 ///< lifetime is zero or past, and there is no validator and no stale allowance
+  too_large,                   ///< body larger than the stored-object limit; relayed unstored
+  incomplete,                  ///< the response was cut short (RFC 9111 §3.3)
+  purged_while_filling,        ///< a purge newer than the start of the fill names it
+  fill_budget,                 ///< the memory budget for fills in progress is used up
+  upgrade,                     ///< the connection was upgraded (101)
+  count_                       ///< number of enumerators, not an outcome
 };
 
 /// Why no stored response was reused for a request without asking the origin (RFC 9111 §4). `none` means it was.

@@ -8,10 +8,10 @@ namespace larder::policy {
 
 /// How a stored response may be used.
 enum class Use : unsigned char {
-  serve,                      ///< fresh: HIT
-  serve_stale,                ///< stale, but the client accepts it (max-stale): STALE
-  serve_stale_and_revalidate, ///< stale-while-revalidate: STALE now, refreshed in the background
-  revalidate                  ///< ask the origin first (conditionally where there is a validator)
+  serve,                       ///< fresh: HIT
+  serve_stale,                 ///< stale, but the client accepts it (max-stale): STALE
+  serve_stale_and_revalidate,  ///< stale-while-revalidate: STALE now, refreshed in the background
+  revalidate                   ///< ask the origin first (conditionally where there is a validator)
 };
 
 /// A use and, for anything but `serve`, the named reason why it is not simply served.

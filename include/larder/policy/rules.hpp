@@ -1,6 +1,7 @@
 #pragma once
 // The rule set of conf/rules.yaml as data, and the matching of requests against it. Reading YAML is config's work.
 // A RuleSet is immutable once built and shared by all workers.
+#include <array>
 #include <memory>
 #include <optional>
 #include <string>
@@ -27,7 +28,8 @@ struct Type {
   Priority priority = Priority::normal;
 };
 
-/// "/api/users/{id}": '*' one segment, '**' any number, '{name}' captures one segment; whole segments only.
+/// "/api/users/{id}": '*' one segment, '**' any number, '{name}' captures one segment; whole segments only. '*' and
+/// '{name}' match no empty segment, so "/users/{id}" does not match "/users/".
 class PathPattern {
  public:
   /// One segment of the pattern.
@@ -44,6 +46,9 @@ class PathPattern {
   [[nodiscard]] const std::string& text() const noexcept { return text_; }
   /// Names of its captures, in order.
   [[nodiscard]] std::vector<std::string> capture_names() const;
+  /// True only where every path that `other` matches is matched by this one too. May be false for a pair of patterns
+  /// with several '**' although it holds: for warnings, not for decisions.
+  [[nodiscard]] bool covers(const PathPattern& other) const;
 
  private:
   std::string text_;
@@ -92,16 +97,16 @@ struct SelectorTemplate {
 struct Route {
   std::vector<std::string> methods;  ///< as written; "*" alone means any
   PathPattern path;
-  bool cache_off = false;               ///< `cache: off`
-  std::shared_ptr<const Type> type;     ///< null where the route only purges (or is off)
-  StoreRule store;                      ///< type, defaults and route taken together
-  std::optional<Template> key;          ///< `key:`
-  bool key_has_host = true;             ///< `host:`
+  bool cache_off = false;            ///< `cache: off`
+  std::shared_ptr<const Type> type;  ///< null where the route only purges (or is off)
+  StoreRule store;                   ///< type, defaults and route taken together
+  std::optional<Template> key;       ///< `key:`
+  bool key_has_host = true;          ///< `host:`
   QueryRule query;
   std::optional<IdentityRule> identity;
   std::vector<Template> tags;
   std::vector<SelectorTemplate> purge;
-  std::string match_text;               ///< "GET /api/users/{id}", for explain
+  std::string match_text;  ///< "GET /api/users/{id}", for explain
   std::string file;
   int line = 0;
 
@@ -129,15 +134,36 @@ struct RuleSet {
   [[nodiscard]] const Type* type(std::string_view name) const noexcept;
 };
 
+/// What a variable is worth whose query parameter or cookie comes more than once in the request.
+enum class Repeated : unsigned char {
+  first,    ///< the first value: for tags and selectors, where one too many does no harm
+  no_value  ///< none: for keys, as the origin might take another one than we do
+};
+
+/// Appends the value of one part of a template to `out` and returns true; false, with `out` as it was, where the
+/// variable has no value. Captures and query parameters are appended as they stand in the normalised target (still
+/// percent- encoded, so that different requests never become equal), header lines of one name joined with ", ".
+bool append_value(const Template::Part& part, const http::RequestHead& request, const PathPattern::Captures& captures,
+                  std::optional<std::string_view> identity, Repeated repeated, std::string& out);
+
 /// The value of a template for a request; empty optional where a variable has no value (a missing query parameter,
 /// header or cookie): then there is no such tag, no such selector, and a `key:` falls back to the md5 form.
 std::optional<std::string> expand(const Template& text, const http::RequestHead& request,
-                                  const PathPattern::Captures& captures,
-                                  const std::optional<std::string>& identity);
+                                  const PathPattern::Captures& captures, const std::optional<std::string>& identity);
 
 /// The identity of a request: lower-case hex SHA-256 of the header's or cookie's value (so that no secret ends up in a
-/// key, a log or Redis); empty optional where the request has none.
+/// key, a log or Redis); empty optional where the request has none. Several lines or cookies of that name are hashed
+/// together, in order.
 std::optional<std::string> identity_of(const IdentityRule& rule, const http::RequestHead& request);
+/// The same into `hex` without allocating (the hit path); false where the request has no identity.
+bool identity_of(const IdentityRule& rule, const http::RequestHead& request, std::array<char, 64>& hex);
+
+/// "%20" for each byte outside of printable ASCII and for the space: the form of every templated cache key.
+std::string printable_key(std::string_view key);
+
+/// True where the parameter name as it stands in a query equals `name` once percent-decoded; a trailing '*' of `name`
+/// matches any ending.
+bool parameter_named(std::string_view raw_name, std::string_view name) noexcept;
 
 /// First value of a query parameter, percent-decoded; of a cookie (RFC 6265), as received.
 std::optional<std::string> query_parameter(std::string_view query, std::string_view name);

@@ -11,13 +11,13 @@ namespace larder::policy {
 
 /// The kinds of selector.
 enum class SelectorKind : unsigned char {
-  key,    ///< one cache key, with all its variants: "cache:user:profile:42"
-  type,   ///< every key of a type: "product"
-  glob,   ///< key glob, '*' any run of bytes and '?' any one byte, '\' quotes: "cache:search:*"
-  tag,    ///< a tag: "product:42"
-  path,   ///< path pattern on the stored target URI, '*' one segment, '**' any number: "/api/products/**"
-  target, ///< exactly one path and query of the stored target URI (RFC 9111 §4.4): "/api/products/42?x=1"
-  all     ///< everything
+  key,     ///< one cache key, with all its variants: "cache:user:profile:42"
+  type,    ///< every key of a type: "product"
+  glob,    ///< key glob, '*' any run of bytes and '?' any one byte, '\' quotes: "cache:search:*"
+  tag,     ///< a tag: "product:42"
+  path,    ///< path pattern on the stored target URI, '*' one segment, '**' any number: "/api/products/**"
+  target,  ///< exactly one path and query of the stored target URI (RFC 9111 §4.4): "/api/products/42?x=1"
+  all      ///< everything
 };
 std::string_view to_string(SelectorKind kind) noexcept;
 std::optional<SelectorKind> selector_kind(std::string_view name) noexcept;
@@ -31,10 +31,10 @@ struct Selector {
 
 /// What of a stored response selectors are matched against.
 struct PurgeSubject {
-  std::string_view key;         ///< cache key, with its variant suffix where there is one
-  std::string_view base_key;    ///< the same without the variant suffix
+  std::string_view key;       ///< cache key, with its variant suffix where there is one
+  std::string_view base_key;  ///< the same without the variant suffix
   std::string_view type;
-  std::string_view target;      ///< normalised path and query of the target URI
+  std::string_view target;  ///< normalised path and query of the target URI
   std::span<const std::string> tags;
 };
 
@@ -45,9 +45,17 @@ bool matches(const Selector& selector, const PurgeSubject& subject);
 /// |pattern| x |text| at the worst, whatever the pattern.
 bool glob_match(std::string_view pattern, std::string_view text) noexcept;
 
-/// Path pattern: '*' is one segment, '**' any number of segments (none too), anything else is literal. The path's
-/// query is not looked at.
+/// Path pattern: '*' is one segment that is not empty, '**' any number of segments (none too), anything else is
+/// literal. A segment that begins with '\' is literal too, without it: so a captured "*" stays a "*". The path's query
+/// is not looked at. Linear in |pattern| x |path| at the worst.
 bool path_match(std::string_view pattern, std::string_view path) noexcept;
+
+/// The pattern that matches exactly `text`: each glob character of it gets a '\' in front.
+std::string glob_quoted(std::string_view text);
+
+/// What every subject of this selector begins with: the key for `key` and `glob`, the target for `path` and `target`
+/// (a '\' of the pattern is never part of it; quoting may shorten it). Empty where nothing can be said. For indexes.
+std::string_view literal_prefix(const Selector& selector) noexcept;
 
 /// Compact text form for the Redis purge log and the journal: "<kind>:<value>"; the inverse of parse_selector.
 std::string encode(const Selector& selector);

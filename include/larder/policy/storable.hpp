@@ -7,15 +7,29 @@
 namespace larder::policy {
 
 /// NotStored::none where `response`, the answer to `request`, may be stored under `rule`; else the first reason
-/// against it. `lifetime` is compute_lifetime() of the same response. Without a `ttl` anywhere the rule leaves pure
-/// RFC 9111 behaviour; errors (4xx, 5xx) are stored only where the response's own explicit lifetime or the rule's
-/// `status_ttl` says so. Does not look at sizes, completeness or purges: those are known later.
+/// against it. `lifetime` is compute_lifetime() of the same response. Errors (4xx, 5xx) are stored only where the
+/// response's own explicit lifetime or the rule's `status_ttl` says so, and without a `ttl` of the rule (pure RFC 9111
+/// behaviour) also by the heuristic. A response that is stale at once is stored where it has a validator that a
+/// 304 can confirm (2xx only) or may be served stale. Set-Cookie is no obstacle where private="..." or no-cache="..."
+/// keeps it out of the stored fields. Answers that depend on request fields which are no part of the key are not
+/// stored: 226, 304, 412 to a precondition, 417 to Expect, and all but 200 to Range. Only answers to GET are stored.
+/// Does not look at sizes, completeness or purges: those are known later.
 NotStored storable(const http::RequestHead& request, const http::ResponseHead& response, const StoreRule& rule,
                    const Lifetime& lifetime);
 
-/// True for the fields which a stored response does not keep: Connection and the fields it names, the other
-/// hop-by-hop fields, and those which are ours to write anew (RFC 9111 §3.1): Age, X-Cache, X-Cache-Key, Via stays.
-/// `response_fields` is the whole head, needed for Connection's and for private="..." and no-cache="..." lists.
+/// The fields that a stored response keeps, in order (RFC 9111 §3.1). Left out: Connection and the fields it names, the
+/// other hop-by-hop fields, Trailer (trailers are not stored), those which are ours to write anew (Age, Content-Length,
+/// X-Cache, X-Cache-Key), and the fields listed in no-cache="..." and, unless the rule stores despite private, in
+/// private="...". Via stays. `response_fields` is the whole head, which Connection and those lists need.
 http::FieldList stored_fields(http::FieldSpan response_fields, const StoreRule& rule);
+
+/// True where the field is never kept in a stored response, whatever the response: hop-by-hop, Trailer, Age,
+/// Content-Length, X-Cache, X-Cache-Key.
+bool is_never_stored(std::string_view name) noexcept;
+
+/// True for the final status codes whose caching requirements are implemented here (must-understand, RFC 9111
+/// §5.2.2.3): those of RFC 9110 §15, RFC 6585, RFC 7725, RFC 8470, and 207, 208 and 508 of WebDAV,
+/// without 206 and 304.
+bool is_understood(int status) noexcept;
 
 }  // namespace larder::policy

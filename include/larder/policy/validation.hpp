@@ -1,22 +1,35 @@
 #pragma once
 // Validation of stored responses (RFC 9111 §4.3): conditional requests to the origin, 304s from it.
 #include "larder/http/message.hpp"
+#include "larder/policy/freshness.hpp"
 
 namespace larder::policy {
 
-/// True where the stored head holds an ETag or a valid Last-Modified.
+/// True where the stored head holds an ETag or a valid Last-Modified, one line of each. An ETag without quotes counts
+/// where it can be sent back as it is and be nothing else in If-None-Match (no quote, comma, space or "*"): origins
+/// that write it so compare it so.
 bool has_validator(http::FieldSpan stored_fields) noexcept;
 
 /// Adds If-None-Match and If-Modified-Since made of the stored validators to a request for the origin, after removing
-/// the client's own preconditions (RFC 9111 §4.3.1).
+/// the client's own preconditions, and with them Range, whose meaning depends on them (RFC 9111 §4.3.1).
 void add_validators(http::FieldList& request_fields, http::FieldSpan stored_fields);
 
-/// The head of the freshened response: the stored fields with those of the 304 in their place, except the ones that
-/// belong to the stored body (Content-Length, Content-Encoding, Content-Type, Content-Range, hop-by-hop; RFC 9111 §3.2).
+/// The head of the freshened response (RFC 9111 §3.2): the stored fields in their order, those that the 304 has too in
+/// its form, and the 304's new ones after them. Not taken from the 304: what is never stored (is_never_stored(),
+/// Connection-named), and what belongs to the bytes of the stored body: Content-Encoding, Content-Range, Content-MD5,
+/// Content-Digest. Set-Cookie and fields that Cache-Control's no-cache="..." or private="..." lists are taken only
+/// where the stored response has them already, which is where a rule allowed it.
 http::FieldList freshen(http::FieldSpan stored_fields, http::FieldSpan not_modified_fields);
 
-/// True where a 304 with these fields can confirm this stored response: its strong validator matches, or its weak one,
-/// or it has none (RFC 9111 §4.3.4).
+/// The lifetime of the freshened response: compute_lifetime() of its status and `freshened` fields, with the Age that
+/// came with the 304 (freshen() leaves it out), and as of `response_time` where the 304 has no Date. Times are those of
+/// the validation request.
+Lifetime compute_freshened_lifetime(int stored_status, http::FieldSpan freshened, http::FieldSpan not_modified_fields,
+                                    const StoreRule& rule, TimePoint request_time, TimePoint response_time);
+
+/// True where a 304 with these fields can confirm this stored response: its strong ETag matches in strong comparison,
+/// its weak one in weak comparison, without an ETag its Last-Modified is the stored one, or it has no validator at
+/// all, as then the request named the stored response (RFC 9111 §4.3.4).
 bool confirms(http::FieldSpan not_modified_fields, http::FieldSpan stored_fields) noexcept;
 
 }  // namespace larder::policy

@@ -1,10 +1,14 @@
 #pragma once
-// One multiplexed connection to one Redis server (TCP, TLS or Unix socket) for one io_context thread: all commands issued in
-// one turn of the loop leave in one write; replies come back in order. hiredis formats and reads, Asio owns the socket.
+// One multiplexed connection to one Redis server (TCP, TLS or Unix socket) for one io_context thread: all commands
+// issued in one turn of the loop leave in one write; replies come back in order. hiredis formats and reads, Asio owns
+// the socket.
 //
 // Never a dependency: a command fails at once while the connection is down, and after its deadline otherwise; a late
 // reply is read and thrown away. It reconnects by itself with exponential back-off for as long as it lives.
 // Not thread-safe: every call and every callback happens on the io_context's one thread.
+//
+// Only for commands with one reply each, and for (un)subscribing: not MONITOR, nor CLIENT REPLY OFF or SKIP. What a
+// connection was told (subscriptions, CLIENT SETNAME …) is forgotten when it breaks: tell it again on Event::connected.
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/system/result.hpp>
@@ -32,8 +36,8 @@ struct ConnectionParameters {
   std::string user;      ///< ACL user; empty for the default user
   std::string password;  ///< empty for none; never logged
   int database = 0;
-  std::string tls_ca_file;      ///< PEM; empty for the system's store
-  bool tls_verify = true;       ///< verify certificate and host name
+  std::string tls_ca_file;  ///< PEM; empty for the system's store
+  bool tls_verify = true;   ///< verify certificate and host name
   std::chrono::milliseconds connect_timeout{5000};
   std::chrono::milliseconds health_interval{30000};  ///< PING when idle for this long
   std::chrono::milliseconds backoff_first{100};      ///< doubles up to backoff_max, with jitter
@@ -62,20 +66,23 @@ enum class Event : unsigned char {
 
 /// Counters, running totals but for `queued` and `queued_bytes`.
 struct ConnectionCounters {
-  std::uint64_t commands = 0;
-  std::uint64_t failures = 0;   ///< commands without a reply
+  std::uint64_t commands = 0;  ///< accepted for sending, with our own health PINGs
+  std::uint64_t failures = 0;  ///< commands without a reply, refused ones too
   std::uint64_t timeouts = 0;
   std::uint64_t connects = 0;
-  std::uint64_t writes = 0;     ///< socket writes: commands/writes is the batching achieved
+  std::uint64_t writes = 0;  ///< socket writes: commands/writes is the batching achieved
   std::size_t queued = 0;
   std::size_t queued_bytes = 0;
 };
 
 class Connection {
  public:
-  /// `on_event` is called on the loop, also from within the connection's own code: it must not block.
+  /// `on_event` is called on the loop, also from within the connection's own code: it must neither block nor throw. It
+  /// may call anything here, and is never called after stop(). Details never hold a password.
+  /// The connection must be destroyed before `context`; coroutines that wait for it need not have ended.
   Connection(boost::asio::io_context& context, ConnectionParameters parameters,
              std::function<void(Event, std::string_view detail)> on_event);
+  /// As stop(): who waits is still told, with Error::stopped, when the loop runs next.
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -88,17 +95,23 @@ class Connection {
   void reconnect();
   [[nodiscard]] bool is_ready() const noexcept;
 
-  /// Sends one command and awaits its reply for at most `deadline`. The arguments are copied before it suspends.
+  /// Sends one command and awaits its reply for at most `deadline` (at most a day). The arguments are copied before it
+  /// suspends, but like any awaitable it begins only when it is awaited. It fails without suspending while the
+  /// connection is down or the queue is full. Not cancellable: the deadline ends it. A (un)subscribing command is
+  /// answered by the last of its confirmations. A command without arguments is errc::invalid_argument.
   Awaitable<boost::system::result<Reply>> command(std::vector<std::string_view> arguments,
                                                   std::chrono::milliseconds deadline);
-  /// The same for a sequence of commands that leave together and whose replies come together (a pipeline).
+  /// The same for a sequence of commands that leave together and whose replies come together (a pipeline): one reply
+  /// per command, or one error for all.
   Awaitable<boost::system::result<std::vector<Reply>>> pipeline(std::vector<std::vector<std::string_view>> commands,
                                                                 std::chrono::milliseconds deadline);
-  /// Sends a command and does not await its reply; `done` (may be empty) is told the outcome on the loop.
+  /// Sends a command and does not await its reply; `done` (may be empty) is told the outcome on the loop, never from
+  /// within send(), and even after the connection was destroyed.
   void send(std::vector<std::string_view> arguments, std::chrono::milliseconds deadline,
             std::function<void(boost::system::result<Reply>)> done);
 
-  /// Messages of subscriptions (SUBSCRIBE was sent through command()) arrive here: channel and payload.
+  /// Messages of subscriptions (SUBSCRIBE was sent through command()) arrive here: channel and payload, in order with
+  /// the replies; not after stop(). Replaces an earlier callback; an empty one drops the messages.
   void on_message(std::function<void(std::string_view channel, std::string_view payload)> callback);
 
   [[nodiscard]] const ConnectionCounters& counters() const noexcept;
@@ -106,6 +119,7 @@ class Connection {
 
  private:
   struct Impl;
+  struct Withdrawal;
   std::shared_ptr<Impl> impl_;
 };
 

@@ -2,6 +2,7 @@
 // A Redis reply as a value (RESP2, and the RESP3 push type for subscriptions).
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace larder::redis {

@@ -51,8 +51,9 @@ struct RecordSummary {
 
 std::string encode(const StoredResponse& response, const CodecParameters& parameters);
 std::string encode(const VaryMarker& marker);
-/// Decodes either kind of record.
-std::variant<DecodeError, StoredPtr, VaryMarker> decode(std::string_view record, const CodecParameters& parameters);
+/// Decodes either kind of record. `sequence`: what the stamp of the result says (this node's count is not in Redis).
+std::variant<DecodeError, StoredPtr, VaryMarker> decode(std::string_view record, const CodecParameters& parameters,
+                                                         std::uint64_t sequence = 0);
 /// Decodes the front of a stored response's record; `front` may be cut off anywhere behind it. DecodeError::truncated
 /// where it needs more bytes.
 std::variant<DecodeError, RecordSummary> summarise(std::string_view front);

@@ -3,7 +3,18 @@
 //
 // A resource is one canonical request; it holds the variants (stored responses with different selecting header fields),
 // newest first. Eviction works on resources' variants; a hit sets a bit and never moves a node. Critical sections hold
-// one stripe's mutex, allocate nothing on a hit and never free a body while holding it.
+// one stripe's mutex, allocate nothing on a hit (but what matching selecting header fields takes) and never free a body
+// while holding it.
+//
+// The budget is kept exactly: bytes are reserved before anything is linked, and room is made first. Up to 64 stripes
+// share it; a stripe that holds more than its share gives way first, so that a large response (up to an eighth of the
+// budget) may be larger than a stripe's share.
+//
+// SIEVE per stripe: a hand goes from the oldest entry to the newest; an entry that was used since the hand last passed
+// loses its credit and stays, another one goes. A type's priority weighs in that: `low` needs two uses between passes to
+// stay, `normal` one, `high` stays for one pass unused and for up to three after as many uses.
+#include <array>
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -24,10 +35,10 @@ struct MemoryStoreParameters {
   std::size_t max_variants = 64;       ///< per resource; the oldest goes first
 };
 
-/// What a look-up found: a live stored response, or the named reason why there is none.
+/// What a look-up found: a live stored response (`none`), or the named reason why there is none.
 struct Lookup {
   StoredPtr stored;
-  policy::NotReused reason = policy::NotReused::absent;  ///< absent, vary_miss or purged where `stored` is null
+  policy::NotReused reason = policy::NotReused::absent;  ///< absent, vary_miss, purged or epoch where `stored` is null
 };
 
 /// One line of a listing.
@@ -60,6 +71,9 @@ class MemoryStore {
 
   /// Stores `response` (replacing the variant with equal selecting fields), if it is alive since its stamp's
   /// sequence. `checked`: the sequence up to which the caller has already verified it (normally stamp.sequence).
+  /// `none` where the store now holds it, or holds a variant in its place whose stamp is newer, which is never
+  /// replaced; and where the tier is off, so that it says nothing of other tiers. Else purged_while_filling or
+  /// too_large (more than max_entry() bytes).
   policy::NotStored insert(StoredPtr response, std::uint64_t checked);
 
   /// Removes one stored response if it is still the one held (after undecodable or confirmed-dead findings).
@@ -67,22 +81,44 @@ class MemoryStore {
 
   /// Walks entries stripe by stripe without holding more than one lock: calls `visit` for live entries whose key
   /// matches the glob, beginning after `cursor` (0 at first); stops at `limit`. Returns the next cursor, 0 at the end.
+  /// `visit` is called without a lock. Entries come oldest first per stripe; what is stored meanwhile may be missed or,
+  /// where it replaces another, come again. Any number is a cursor, foreign ones too.
   std::uint64_t list(std::string_view key_glob, std::size_t limit, std::uint64_t cursor,
                      const std::function<void(const MemoryEntry&)>& visit);
   /// All variants held under a cache key (with or without variant suffix).
   std::vector<MemoryEntry> by_key(std::string_view key);
 
-  /// Gives back the space of dead and expired entries: looks at one stripe per call; call it now and then.
+  /// Gives back the space of dead and expired entries: looks at one stripe per call (in turn, its lock given back now
+  /// and then); call it now and then.
   void sweep(policy::TimePoint now);
 
+  /// Running totals, each read by itself. `bytes` counts entries on their way in and never exceeds the capacity.
   [[nodiscard]] MemoryCounters counters() const;
-  [[nodiscard]] const MemoryStoreParameters& parameters() const noexcept;
+  [[nodiscard]] const MemoryStoreParameters& parameters() const noexcept { return parameters_; }
+  /// The most bytes that one entry may take, with its head, key and overhead: an eighth of the capacity.
+  [[nodiscard]] std::size_t max_entry() const noexcept { return parameters_.capacity / 8; }
 
  private:
-  struct Stripe;
-  MemoryStoreParameters parameters_;
+  struct Entry;
+  class Stripe;
+  class Graveyard;
+  /// Why an entry goes, for the counters.
+  enum class Cause : unsigned char { replaced, evicted, purged, expired, erased };
+
+  [[nodiscard]] Stripe& stripe_of(std::uint64_t hash) const noexcept;
+  void reserve(std::size_t bytes, Stripe& preferred);
+  void bury(Stripe& stripe, Entry& entry, Cause cause, Graveyard& graveyard);
+  [[nodiscard]] Liveness check(Entry& entry) const;
+
+  const MemoryStoreParameters parameters_;
   const PurgeLog& log_;
+  const std::size_t stripe_count_;  ///< a power of two
   std::unique_ptr<Stripe[]> stripes_;
+  std::atomic<std::size_t> bytes_{0};
+  std::atomic<std::size_t> next_sweep_{0};
+  std::atomic<std::uint64_t> entries_{0};
+  std::atomic<std::uint64_t> insertions_{0};
+  std::array<std::atomic<std::uint64_t>, 5> removed_{};  ///< by Cause
 };
 
 }  // namespace larder::store

@@ -64,14 +64,17 @@ class StoredResponse : public boost::intrusive_ref_counter<StoredResponse, boost
   /// "HTTP/1.1 200 OK\r\n" and the stored fields, each with CRLF, without the empty line: what every hit begins with.
   /// Includes Content-Length (not for 204/304) and X-Cache-Key (the base key); excludes Age, X-Cache, Cache-Status,
   /// Connection, and Date is the stored one.
-  [[nodiscard]] std::string_view head() const noexcept { return head_; }
+  [[nodiscard]] std::string_view head() const noexcept { return std::string_view(text_).substr(0, head_size_); }
   /// Bytes of memory it is charged with: object, strings, fields, head and body.
   [[nodiscard]] std::size_t memory_size() const noexcept { return memory_size_; }
 
  private:
   explicit StoredResponse(StoredParts parts);
+  // The bytes of parts_.fields lie in text_ (the object never moves): in the head, and behind it those of fields that
+  // the head leaves out.
   StoredParts parts_;
-  std::string head_;
+  std::string text_;
+  std::size_t head_size_ = 0;
   std::size_t memory_size_ = 0;
   bool has_validator_ = false;
 };

@@ -1,0 +1,44 @@
+#pragma once
+// The admin API on its own listener: statistics, keys, entries, purges, health. JSON; every request but /health and
+// /ready needs `Authorization: Bearer TOKEN` (RFC 6750), compared in constant time.
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "larder/net/client_session.hpp"
+#include "larder/net/exchange.hpp"
+#include "larder/proxy/proxy.hpp"
+
+namespace larder::admin {
+
+/// What the API shows and steers. Everything outlives it.
+struct ApiContext {
+  std::string token;  ///< empty: everything but /health and /ready is refused, with the reason
+  proxy::Shared& shared;
+  proxy::Proxy& proxy;  ///< of the thread the API runs on: its purge(), its remote()
+  std::vector<const proxy::WorkerCounters*> counters;  ///< of all workers, and of `proxy`
+  const net::SessionCounters& sessions;
+  std::chrono::system_clock::time_point started;
+  std::function<bool()> is_ready;  ///< false while starting or draining
+  std::string version;
+};
+
+/// Used on one thread, that of `context.proxy`.
+class Api {
+ public:
+  explicit Api(ApiContext context);
+  ~Api();
+  Api(const Api&) = delete;
+  Api& operator=(const Api&) = delete;
+
+  /// The callables for a listener; valid as long as the API.
+  net::Handler handler();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace larder::admin

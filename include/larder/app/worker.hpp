@@ -1,0 +1,59 @@
+#pragma once
+// One worker: one thread, one io_context, one listening socket, its own connections to origins and Redis.
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <memory>
+#include <thread>
+
+#include "larder/config/settings.hpp"
+#include "larder/net/listener.hpp"
+#include "larder/net/origin_pool.hpp"
+#include "larder/proxy/proxy.hpp"
+#include "larder/proxy/remote_store.hpp"
+
+namespace larder::app {
+
+/// A thread with its loop, and the proxy's story on it. Without a listener it serves the admin side.
+class Worker {
+ public:
+  /// All references must outlive the worker. `bus` is null without Redis.
+  Worker(const config::Settings& settings, proxy::Shared& shared, boost::asio::io_context& background,
+         proxy::PurgeBus* bus, proxy::ErrorLog& redis_errors, std::atomic<std::size_t>& encoding_bytes);
+  ~Worker();
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  /// Binds a listener; before run(). Throws where it cannot.
+  net::Listener& listen(const net::Endpoint& endpoint, bool shared_port, const net::ClientLimits& limits,
+                        net::Handler handler, net::SessionCounters& counters);
+  /// Starts listener and Redis connection, and the thread.
+  void run();
+  /// From any thread: stop accepting, let requests finish.
+  void drain();
+  /// From any thread: requests still running; 0 once drained.
+  [[nodiscard]] std::size_t sessions() const noexcept { return sessions_.load(); }
+  /// Stops the loop and joins the thread.
+  void stop();
+
+  [[nodiscard]] proxy::Proxy& proxy() noexcept { return proxy_; }
+  [[nodiscard]] const proxy::WorkerCounters& counters() const noexcept { return counters_; }
+  [[nodiscard]] boost::asio::io_context& context() noexcept { return context_; }
+  [[nodiscard]] net::DeadlineWheel& wheel() noexcept { return wheel_; }
+
+ private:
+  void count_sessions();
+
+  boost::asio::io_context context_{1};
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
+  net::DeadlineWheel wheel_;
+  proxy::WorkerCounters counters_;
+  net::OriginPool origins_;
+  std::unique_ptr<proxy::RemoteStore> remote_;
+  proxy::Proxy proxy_;
+  std::unique_ptr<net::Listener> listener_;
+  net::Deadline session_count_;
+  std::atomic<std::size_t> sessions_{0};
+  std::thread thread_;
+};
+
+}  // namespace larder::app

@@ -1,0 +1,28 @@
+#pragma once
+// The options of the `larder` program.
+#include <optional>
+#include <span>
+#include <string>
+
+#include "larder/config/loader.hpp"
+
+namespace larder::config {
+
+/// What the user asks for.
+struct CommandLine {
+  enum class Command : unsigned char {
+    serve,    ///< run the proxy
+    check,    ///< check configuration and rules, print faults
+    version,  ///< print the version
+    help,     ///< print `text`
+    wrong     ///< print `text` to the error output and fail
+  } command = Command::help;
+  std::optional<std::string> config;  ///< of --config
+  Overrides overrides;
+  std::string text;  ///< the help, or what is wrong with the command line
+};
+
+/// Parses the arguments without the program's own name. Values are not looked into: load() checks them.
+CommandLine parse_command_line(std::span<const std::string> arguments);
+
+}  // namespace larder::config

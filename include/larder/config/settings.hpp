@@ -1,0 +1,56 @@
+#pragma once
+// The parameters of every layer in one struct. Defaults are those of the layers' own structs; conf/larder.yaml
+// documents them.
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "larder/net/parameters.hpp"
+#include "larder/policy/rules.hpp"
+#include "larder/proxy/parameters.hpp"
+#include "larder/store/memory_store.hpp"
+
+namespace larder::config {
+
+/// What is logged: this level and the more serious ones.
+enum class LogLevel : unsigned char {
+  trace,  ///< every step of every request
+  debug,  ///< every decision of the cache
+  info,   ///< starts, stops, reloads, servers that come and go
+  warn,   ///< what is served all the same but should be looked at
+  error,  ///< what could not be served
+  off     ///< nothing
+};
+std::string_view to_string(LogLevel level) noexcept;
+
+/// Everything that can be configured, checked. Immutable once loaded; a reload makes another one.
+struct Settings {
+  net::Endpoint listen{"127.0.0.1", 8080};
+  std::optional<net::Endpoint> admin{net::Endpoint{"127.0.0.1", 8081}};  ///< empty: no admin API
+  std::string admin_token;  ///< empty: none, and the admin API refuses everything but /health and /ready. Never logged
+  unsigned workers = 0;     ///< threads that serve; 0 for one per core
+  LogLevel log_level = LogLevel::info;
+  bool trust_forwarded =
+      false;  ///< keep the client's X-Forwarded-* and Forwarded and append to them; false replaces them
+  net::ClientLimits client;
+  net::OriginParameters origin;
+  store::MemoryStoreParameters memory;
+  std::optional<proxy::RedisParameters> redis;  ///< empty: the memory tier alone
+  proxy::CacheParameters cache;
+  std::string rules_file;                        ///< empty: the built-in rules
+  std::shared_ptr<const policy::RuleSet> rules;  ///< never null in loaded settings
+};
+
+/// One setting by its place in conf/larder.yaml and its value as it would be written there.
+struct ShownSetting {
+  std::string path;   ///< "client.head_size"
+  std::string value;  ///< "64KiB"; secrets are "(hidden)", or "" where there is none
+};
+
+/// Every key that conf/larder.yaml may have (also those below `redis:` where Redis is off: then with their defaults),
+/// with the values of `settings`. `redis.url` is "" always: the keys that it stands for have its value.
+std::vector<ShownSetting> show(const Settings& settings);
+
+}  // namespace larder::config

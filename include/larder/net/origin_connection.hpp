@@ -1,0 +1,91 @@
+#pragma once
+// One connection to an origin server speaking HTTP/1.1: one request at a time, its response read strictly and in pieces.
+// Sending and reading may happen in two coroutines at once; each side has its own deadline.
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "larder/net/deadlines.hpp"
+#include "larder/net/message_parser.hpp"
+#include "larder/net/parameters.hpp"
+#include "larder/net/stream.hpp"
+
+namespace larder::net {
+
+/// Used on its worker's thread.
+class OriginConnection {
+ public:
+  /// `parameters` must outlive it.
+  OriginConnection(Socket socket, DeadlineWheel& wheel, const OriginParameters& parameters);
+  OriginConnection(const OriginConnection&) = delete;
+  OriginConnection& operator=(const OriginConnection&) = delete;
+
+  /// Sends all of it, waiting as long as the origin makes progress (read_timeout per wait).
+  Awaitable<error_code> send(std::string_view bytes);
+  /// Sends a head or piece in several parts at once.
+  Awaitable<error_code> send(std::span<iovec> pieces);
+
+  /// Reads the next response head, interim (1xx) ones too; call again after an interim one. `for_head_request`: the
+  /// response has no body (RFC 9112 §6.3). The head's views stay valid until the next read_head() or reset().
+  Awaitable<Result<http::ResponseHead>> read_head(bool for_head_request);
+  /// The next piece of the body, valid until the next call; empty at the end.
+  Awaitable<Result<std::string_view>> read_body();
+  /// The next piece that is already here: empty where more must be read first or the body has ended.
+  Result<std::string_view> buffered_body();
+  [[nodiscard]] bool body_done() const { return parser_ && parser_->done(); }
+  /// Content-Length of the response, where it has one.
+  [[nodiscard]] std::optional<std::uint64_t> length() const { return parser_->length(); }
+  [[nodiscard]] const http::FieldList& trailers() const { return parser_->trailers(); }
+  /// True where any byte of a response has arrived since reset().
+  [[nodiscard]] bool has_answered() const noexcept { return answered_; }
+  [[nodiscard]] ParseFault fault() const noexcept { return fault_; }
+
+  /// True where the response is complete and another request may follow on this connection (RFC 9112 §9.3).
+  [[nodiscard]] bool is_reusable() const;
+  /// Ready for the next request; only where is_reusable().
+  void reset();
+  /// False where the origin has closed it, or sent something unasked, while it was idle.
+  [[nodiscard]] bool is_quiet() noexcept { return stream_.is_open() && stream_.peek() == Stream::Incoming::nothing; }
+  /// Ends it: operations in flight fail with Error::cancelled.
+  void close() noexcept;
+  /// Another bound for reads than the parameters' read_timeout, until reset(); a read in progress gets it anew.
+  void set_read_timeout(Milliseconds timeout) {
+    read_timeout_ = timeout;
+    if (read_deadline_.is_armed()) read_deadline_.arm(timeout);
+  }
+
+  [[nodiscard]] Stream& stream() noexcept { return stream_; }
+  /// What was read beyond the response head (for upgraded connections).
+  [[nodiscard]] std::string_view already_read() const noexcept { return input(); }
+  /// For the pool: closes it when it has been idle too long.
+  [[nodiscard]] Deadline& idle_deadline() noexcept { return idle_deadline_; }
+
+ private:
+  [[nodiscard]] std::string_view input() const noexcept { return {buffer_.get() + begin_, end_ - begin_}; }
+  bool make_room(std::size_t limit);
+  Awaitable<error_code> read_more();
+  void keep_head(std::size_t size);
+
+  Stream stream_;
+  const OriginParameters& parameters_;
+  Milliseconds read_timeout_;
+  Deadline read_deadline_;
+  Deadline write_deadline_;
+  Deadline idle_deadline_;
+  std::unique_ptr<char[]> buffer_;
+  std::size_t capacity_ = 0;
+  std::size_t begin_ = 0;
+  std::size_t end_ = 0;
+  std::size_t seen_ = 0;
+  std::string head_;
+  std::vector<http::Field> fields_;
+  std::optional<ResponseParser> parser_;
+  ParseFault fault_ = ParseFault::none;
+  bool answered_ = false;
+  bool read_expired_ = false;
+  bool write_expired_ = false;
+  bool closed_ = false;
+};
+
+}  // namespace larder::net

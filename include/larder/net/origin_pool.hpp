@@ -1,0 +1,101 @@
+#pragma once
+// The origin servers of one worker and the connections kept to them: round robin, bounded, with a pause for servers that
+// refuse connections.
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "larder/net/origin_connection.hpp"
+#include "larder/net/wait_point.hpp"
+
+namespace larder::net {
+
+/// One origin server as the pool knows it.
+struct OriginServer {
+  std::string authority;  ///< "host:port" (without the default port 80)
+  std::string host;
+  std::string port;
+  std::vector<asio::ip::tcp::endpoint> addresses;
+  std::chrono::steady_clock::time_point resolved_at{};
+  std::chrono::steady_clock::time_point paused_until{};
+  std::vector<std::unique_ptr<OriginConnection>> idle;
+  std::size_t open = 0;                          ///< connections in use or idle
+  std::deque<std::shared_ptr<WaitPoint>> waiting;  ///< requests waiting for a connection
+};
+
+/// Counters, running totals but for `open` and `idle`.
+struct OriginCounters {
+  std::uint64_t connects = 0;
+  std::uint64_t connect_failures = 0;
+  std::uint64_t reused = 0;
+  std::uint64_t requests = 0;
+  std::uint64_t retries = 0;
+  std::size_t open = 0;
+  std::size_t idle = 0;
+};
+
+class OriginPool;
+
+/// A connection on loan. Giving it back (or destroying it) closes it unless it is reusable.
+class OriginLease {
+ public:
+  OriginLease() = default;
+  OriginLease(OriginPool& pool, OriginServer& server, std::unique_ptr<OriginConnection> connection, bool reused);
+  OriginLease(OriginLease&& other) noexcept;
+  OriginLease& operator=(OriginLease&& other) noexcept;
+  OriginLease(const OriginLease&) = delete;
+  OriginLease& operator=(const OriginLease&) = delete;
+  ~OriginLease() { give_back(); }
+
+  void give_back();
+  [[nodiscard]] explicit operator bool() const noexcept { return connection_ != nullptr; }
+  [[nodiscard]] OriginConnection& connection() const noexcept { return *connection_; }
+  [[nodiscard]] OriginServer& server() const noexcept { return *server_; }
+  /// True where the connection has carried a request before: the origin may have closed it meanwhile.
+  [[nodiscard]] bool is_reused() const noexcept { return reused_; }
+
+ private:
+  OriginPool* pool_ = nullptr;
+  OriginServer* server_ = nullptr;
+  std::unique_ptr<OriginConnection> connection_;
+  bool reused_ = false;
+};
+
+/// Used on its worker's thread; outlives its leases.
+class OriginPool {
+ public:
+  /// `parameters.servers` must be valid "http://host[:port]" (config has checked them).
+  OriginPool(asio::io_context& context, DeadlineWheel& wheel, const OriginParameters& parameters);
+  ~OriginPool();
+  OriginPool(const OriginPool&) = delete;
+  OriginPool& operator=(const OriginPool&) = delete;
+
+  /// A connection to the next server in turn that is not among `tried` nor paused (a paused one where there is no
+  /// other). `fresh`: do not reuse a kept connection. The server asked is appended to `tried`, also on failure.
+  /// Errors: Error::origin_* of unresolved, unreachable, connect_timeout, busy.
+  Awaitable<Result<OriginLease>> acquire(std::vector<const OriginServer*>& tried, bool fresh);
+  [[nodiscard]] std::size_t server_count() const noexcept { return servers_.size(); }
+  [[nodiscard]] const OriginParameters& parameters() const noexcept { return parameters_; }
+  [[nodiscard]] OriginCounters counters() const noexcept;
+  void count_request() noexcept { ++counters_.requests; }
+  void count_retry() noexcept { ++counters_.retries; }
+  /// Closes every idle connection.
+  void close_idle();
+
+ private:
+  friend class OriginLease;
+  OriginServer& choose(const std::vector<const OriginServer*>& tried);
+  Awaitable<error_code> resolve(OriginServer& server);
+  Awaitable<Result<Socket>> connect(OriginServer& server);
+  void give_back(OriginServer& server, std::unique_ptr<OriginConnection> connection);
+
+  asio::io_context& context_;
+  DeadlineWheel& wheel_;
+  const OriginParameters& parameters_;
+  std::vector<std::unique_ptr<OriginServer>> servers_;
+  std::size_t next_ = 0;
+  OriginCounters counters_;
+};
+
+}  // namespace larder::net

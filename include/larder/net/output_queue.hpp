@@ -1,0 +1,52 @@
+#pragma once
+// What is to be sent on a connection: views and short copies, gathered so that all of it leaves in one sendmsg.
+#include <sys/uio.h>
+
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+namespace larder::net {
+
+/// Not thread-safe. Views added with `add_view` must stay valid until sent, or be covered by `retain`.
+class OutputQueue {
+ public:
+  OutputQueue() = default;
+  ~OutputQueue() { clear(); }
+  OutputQueue(const OutputQueue&) = delete;
+  OutputQueue& operator=(const OutputQueue&) = delete;
+
+  void add_view(std::string_view bytes);
+  void add_copy(std::string_view bytes);
+  /// `release(object)` is called once all that was queued so far has been sent, or the queue is cleared.
+  void retain(const void* object, void (*release)(const void*));
+
+  /// What is left to be sent.
+  [[nodiscard]] std::span<const iovec> pieces() const noexcept { return std::span(pieces_).subspan(first_); }
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
+  /// `n` bytes were sent.
+  void sent(std::size_t n) noexcept;
+  /// Drops everything and releases what was retained.
+  void clear() noexcept;
+
+ private:
+  static constexpr std::size_t block_size = 4096;
+  struct Retained {
+    const void* object;
+    void (*release)(const void*);
+  };
+  char* scratch(std::size_t n);
+
+  std::vector<iovec> pieces_;
+  std::size_t first_ = 0;
+  std::size_t size_ = 0;
+  std::vector<Retained> retained_;
+  std::vector<std::unique_ptr<char[]>> blocks_;  ///< block_size each; kept between replies, but for large ones
+  std::vector<std::unique_ptr<char[]>> large_;
+  std::size_t block_ = 0;
+  std::size_t used_ = 0;
+};
+
+}  // namespace larder::net

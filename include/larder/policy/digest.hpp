@@ -1,0 +1,26 @@
+#pragma once
+// Message digests by OpenSSL, fetched once per process, with one context per thread: a digest on the hit path costs the
+// hashing and nothing else.
+#include <cstddef>
+#include <string_view>
+
+namespace larder::policy {
+
+/// One digest being computed. At most one of each algorithm may be in use on a thread at a time.
+/// Throws std::runtime_error where OpenSSL does not offer the algorithm or has no memory.
+class Digest {
+ public:
+  enum class Algorithm : unsigned char {
+    md5,    ///< 32 hex digits; a name, never a proof
+    sha256  ///< 64 hex digits
+  };
+  explicit Digest(Algorithm algorithm);
+  void update(std::string_view bytes);
+  /// Writes the lower-case hex digits to `out`, which has room for them (32 or 64); returns how many.
+  std::size_t finish_hex(char* out);
+
+ private:
+  void* context_;  // EVP_MD_CTX of this thread
+};
+
+}  // namespace larder::policy

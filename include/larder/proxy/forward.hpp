@@ -1,0 +1,47 @@
+#pragma once
+// What the origin is sent and what the client is given back: the fields a gateway adds, replaces and drops
+// (RFC 9110 §7.6). Pure.
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "larder/http/message.hpp"
+
+namespace larder::proxy {
+
+/// How a request's body will be framed for the origin.
+struct ForwardedBody {
+  bool present = false;
+  std::optional<std::uint64_t> length;  ///< chunked where empty
+};
+
+/// Parameters of forwarding.
+struct ForwardParameters {
+  std::string_view node_name;      ///< pseudonym in Via
+  std::string_view client_address; ///< without port
+  bool trust_forwarded = false;    ///< append to the client's X-Forwarded-* and Forwarded instead of replacing them
+  bool expects_continue = false;   ///< keep Expect: 100-continue
+  bool upgrade = false;            ///< keep Upgrade
+};
+
+/// Serialises a request head for an origin. `request.fields` are end-to-end fields (hop-by-hop ones removed already);
+/// `host`: the Host value to send; `upgrade_protocols`: the value of the client's Upgrade field, or empty.
+std::string origin_request_head(const http::RequestHead& request, http::FieldSpan fields, std::string_view host,
+                                const ForwardedBody& body, std::string_view upgrade_protocols,
+                                const ForwardParameters& parameters);
+
+/// The end-to-end fields of an origin's response as they are stored or relayed: hop-by-hop fields, Content-Length,
+/// and X-Cache and X-Cache-Key of another cache are dropped; Via is appended; Date is added where missing (RFC 9110 §6.6.1).
+http::FieldList response_fields(const http::ResponseHead& response, std::string_view node_name,
+                                std::chrono::system_clock::time_point now);
+
+/// True where an Upgrade is asked for: Connection names it and there is an Upgrade field (RFC 9110 §7.8), in HTTP/1.1.
+bool asks_for_upgrade(const http::RequestHead& request) noexcept;
+
+/// True where a Connection field names anything but "close", "keep-alive" and "upgrade": fields the client wants to be
+/// dropped, which must happen before the cache key is made.
+bool names_other_fields(http::FieldSpan fields) noexcept;
+
+}  // namespace larder::proxy

@@ -1,0 +1,63 @@
+#pragma once
+// The Lua scripts that keep the purge log in Redis, and the form of what travels between nodes.
+//
+// One HASH holds all: `epoch`, `clock`, `floor`, `run` (Redis's run_id at the time the epoch began) and, per clock, the
+// selectors of that purge. So they are lost together or not at all. A missing hash, or one written by another run of
+// Redis (restarted from a snapshot that may lack purges, or failed over to a replica), means a new epoch.
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "larder/policy/selector.hpp"
+#include "larder/redis/reply.hpp"
+
+namespace larder::proxy {
+
+/// KEYS[1] the log; ARGV: channel, run_id, epoch for a new log, most selectors kept, payload.
+/// Returns {epoch, clock}. Raises the clock, records the selectors and publishes them, atomically.
+std::string_view purge_script() noexcept;
+/// KEYS[1] the log; ARGV: channel, run_id, epoch for a new log, known epoch, known clock, node.
+/// Returns {epoch, clock, floor, clock, payload, clock, payload, …}: the purges newer than the known clock where the known
+/// epoch is the log's.
+std::string_view attach_script() noexcept;
+
+/// Selectors as one byte string: netstrings of policy::encode().
+std::string encode_payload(std::span<const policy::Selector> selectors);
+/// Empty optional for anything encode_payload() did not make.
+std::optional<std::vector<policy::Selector>> decode_payload(std::string_view payload);
+
+/// A message of the push channel.
+struct PushMessage {
+  enum class Kind : unsigned char {
+    purge,  ///< "p <epoch> <clock> <payload>"
+    epoch,  ///< "e <epoch> <clock>": a new epoch began
+    hello   ///< "h <node>": a node has attached
+  } kind = Kind::purge;
+  std::uint64_t epoch = 0;
+  std::uint64_t clock = 0;
+  std::vector<policy::Selector> selectors;
+  std::string node;
+};
+std::optional<PushMessage> parse_push(std::string_view message);
+
+/// What attach_script() returned.
+struct AttachReply {
+  std::uint64_t epoch = 0;
+  std::uint64_t clock = 0;
+  std::uint64_t floor = 0;
+  std::vector<std::pair<std::uint64_t, std::vector<policy::Selector>>> purges;
+};
+std::optional<AttachReply> parse_attach(const redis::Reply& reply);
+/// What purge_script() returned: epoch and clock.
+std::optional<std::pair<std::uint64_t, std::uint64_t>> parse_purge(const redis::Reply& reply);
+
+/// The run_id line of INFO server; empty where there is none.
+std::string run_id_of(std::string_view info);
+
+/// Decimal digits only, no sign, no overflow.
+std::optional<std::uint64_t> parse_number(std::string_view text) noexcept;
+
+}  // namespace larder::proxy

@@ -1,0 +1,82 @@
+#pragma once
+// Tier 2: the stored responses in Redis as one worker sees them. Never a dependency: every call ends within the deadline, and
+// what fails is a miss, counted and logged as [CACHE ERROR].
+#include <atomic>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "larder/net/awaitable.hpp"
+#include "larder/policy/outcome.hpp"
+#include "larder/proxy/counters.hpp"
+#include "larder/proxy/error_log.hpp"
+#include "larder/proxy/parameters.hpp"
+#include "larder/proxy/purge_bus.hpp"
+#include "larder/redis/connection.hpp"
+#include "larder/store/codec.hpp"
+#include "larder/store/memory_store.hpp"
+#include "larder/store/purge_log.hpp"
+
+namespace larder::proxy {
+
+/// Bytes of encoded responses that wait for Redis, over all workers; more are not written.
+inline constexpr std::size_t max_encoding_bytes = 64UL << 20;
+
+/// Used on its worker's thread.
+class RemoteStore {
+ public:
+  /// `context`: the worker's; `background`: where bodies are compressed. All references must outlive the store.
+  RemoteStore(boost::asio::io_context& context, boost::asio::io_context& background, const RedisParameters& parameters,
+              store::PurgeLog& log, PurgeBus& bus, WorkerCounters& counters, ErrorLog& errors,
+              std::atomic<std::size_t>& encoding_bytes);
+  ~RemoteStore();
+
+  void start() { connection_.start(); }
+  void stop();
+
+  /// True where entries may be read: connected, and to the run of Redis whose purge log we follow.
+  [[nodiscard]] bool is_readable() const;
+
+  /// Looks a canonical request up. A live entry whose canonical form and selecting fields match is returned; freshness
+  /// is the caller's to judge. Dead and undecodable entries are removed.
+  net::Awaitable<store::Lookup> find(std::string key, std::string canonical, http::FieldSpan request_fields);
+
+  /// Writes in the background, compressed off this thread, with the TTL of its retention.
+  void insert(store::StoredPtr stored);
+
+  /// Makes a purge known to the fleet: within the deadline by Redis, else by the journal. It must have been applied to
+  /// the log as `sequence` (pending) before. Returns when the write's reply may go to the client.
+  net::Awaitable<void> publish(std::uint64_t sequence, std::vector<policy::Selector> selectors);
+
+  /// For strict coherence: true where our log is at least as new as Redis's in this moment.
+  net::Awaitable<bool> confirm_clock();
+
+  /// Removes one key.
+  void remove(std::string_view key);
+
+  [[nodiscard]] bool is_connected() const noexcept { return connection_.is_ready(); }
+  [[nodiscard]] redis::Connection& connection() noexcept { return connection_; }
+
+ private:
+  net::Awaitable<void> verify();
+  net::Awaitable<boost::system::result<redis::Reply>> get(std::string_view key);
+  void write(std::shared_ptr<std::string> key, std::shared_ptr<std::string> record, std::int64_t ttl_seconds,
+             unsigned tries_left, std::chrono::milliseconds pause);
+  void failed(std::string_view what, std::string_view why);
+
+  boost::asio::io_context& context_;
+  boost::asio::io_context& background_;
+  const RedisParameters& parameters_;
+  store::PurgeLog& log_;
+  PurgeBus& bus_;
+  WorkerCounters& counters_;
+  ErrorLog& errors_;
+  std::atomic<std::size_t>& encoding_bytes_;
+  std::string run_id_;  ///< of the Redis this connection speaks to; empty until known
+  bool run_known_ = false;
+  bool stopped_ = false;
+  redis::Connection connection_;
+};
+
+}  // namespace larder::proxy

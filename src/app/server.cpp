@@ -1,0 +1,228 @@
+#include "larder/app/server.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+#include "larder/admin/api.hpp"
+#include "larder/app/worker.hpp"
+#include "larder/store/journal.hpp"
+
+namespace larder::app {
+
+namespace asio = boost::asio;
+
+namespace {
+constexpr std::chrono::milliseconds sweep_interval{100};
+constexpr std::chrono::seconds drain_deadline{10};
+
+// Each connection is a descriptor; take as many as we are allowed.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// Where undelivered purges are kept unless the configuration says where: one file per listening port, in the first of
+// the places that systemd, the user's session or the system provide for state.
+std::filesystem::path default_journal(const net::Endpoint& listen) {
+  const auto name = fmt::format("purges-{}.journal", listen.port);
+  const auto set = [](const char* variable) -> const char* {
+    const char* value = std::getenv(variable);
+    return value != nullptr && *value != '\0' ? value : nullptr;
+  };
+  if (const char* directory = set("STATE_DIRECTORY")) return std::filesystem::path(directory) / name;
+  if (const char* directory = set("XDG_STATE_HOME")) return std::filesystem::path(directory) / "larder" / name;
+  if (geteuid() == 0) return std::filesystem::path("/var/lib/larder") / name;
+  if (const char* home = set("HOME")) return std::filesystem::path(home) / ".local" / "state" / "larder" / name;
+  return {};
+}
+
+std::unique_ptr<store::Journal> open_journal(const config::Settings& settings) {
+  const bool configured = !settings.redis->journal.empty();
+  const auto path = configured ? std::filesystem::path(settings.redis->journal) : default_journal(settings.listen);
+  if (path.empty()) {
+    spdlog::warn("no purge journal: purges made while Redis is away will not outlive this process; set redis.journal");
+    return nullptr;
+  }
+  std::error_code error;
+  auto journal = store::Journal::open(path, error);
+  if (!journal && configured) {
+    throw std::runtime_error(fmt::format("redis.journal: cannot open {}: {}", path.string(), error.message()));
+  }
+  if (!journal) {
+    spdlog::warn("no purge journal: cannot open {}: {}; purges made while Redis is away will not outlive this process; "
+                 "set redis.journal",
+                 path.string(), error.message());
+  }
+  return journal;
+}
+
+std::string shown(const asio::ip::tcp::endpoint& endpoint) {
+  const auto address = endpoint.address();
+  return address.is_v6() ? fmt::format("[{}]:{}", address.to_string(), endpoint.port())
+                         : fmt::format("{}:{}", address.to_string(), endpoint.port());
+}
+}  // namespace
+
+struct Server::Impl {
+  Impl(config::Settings given, std::string version)
+      : settings(std::move(given)),
+        log(proxy::random_number()),
+        memory(settings.memory, log),
+        fills(settings.cache.max_object, settings.cache.fill_budget),
+        redis_errors("[CACHE ERROR]"),
+        origin_errors("[ORIGIN ERROR]"),
+        shared{.rules = settings.rules,
+               .cache = settings.cache,
+               .trust_forwarded = settings.trust_forwarded,
+               .preserve_host = settings.origin.preserve_host,
+               .tunnel_idle_timeout = settings.client.tunnel_idle_timeout,
+               .coherence = settings.redis ? settings.redis->coherence : proxy::Coherence::bounded,
+               .coherence_bound = settings.redis ? settings.redis->coherence_bound : std::chrono::milliseconds{0},
+               .log = log,
+               .memory = memory,
+               .fills = fills,
+               .bus = nullptr,
+               .origin_errors = origin_errors} {
+    raise_descriptor_limit();
+    // The background thread compresses, sweeps, keeps the purge bus and answers the admin API, so that none of this is
+    // done on a thread that serves hits. Its loop is that of a worker without a share in the traffic.
+    if (settings.redis) {
+      bus = std::make_unique<proxy::PurgeBus>(bus_context, *settings.redis, log, open_journal(settings), redis_errors);
+      shared.bus = bus.get();
+    }
+    background = std::make_unique<Worker>(settings, shared, bus_context, bus.get(), redis_errors, encoding_bytes);
+    const auto count = settings.workers > 0 ? settings.workers : std::max(1U, std::thread::hardware_concurrency());
+    auto endpoint = settings.listen;
+    for (unsigned i = 0; i < count; ++i) {
+      auto worker = std::make_unique<Worker>(settings, shared, bus_context, bus.get(), redis_errors, encoding_bytes);
+      const auto& listener =
+          worker->listen(endpoint, count > 1, settings.client, worker->proxy().handler(), session_counters);
+      listening = listener.local_endpoint();
+      endpoint.port = listening.port();
+      workers.push_back(std::move(worker));
+    }
+    std::vector<const proxy::WorkerCounters*> counters{&background->counters()};
+    for (const auto& worker : workers) counters.push_back(&worker->counters());
+    if (settings.admin) {
+      api = std::make_unique<admin::Api>(admin::ApiContext{.token = settings.admin_token,
+                                                           .shared = shared,
+                                                           .proxy = background->proxy(),
+                                                           .counters = std::move(counters),
+                                                           .sessions = session_counters,
+                                                           .started = std::chrono::system_clock::now(),
+                                                           .is_ready = [this] { return ready.load(); },
+                                                           .version = std::move(version)});
+      admin_listening = background
+                            ->listen(*settings.admin, false, settings.client, api->handler(), admin_session_counters)
+                            .local_endpoint();
+    }
+  }
+
+  // Looks at one stripe of memory per tick.
+  void schedule_sweep() {
+    sweep_timer.expires_after(sweep_interval);
+    sweep_timer.async_wait([this](const boost::system::error_code& error) {
+      if (error) return;
+      memory.sweep(policy::Clock::now());
+      schedule_sweep();
+    });
+  }
+
+  const config::Settings settings;
+  store::PurgeLog log;
+  store::MemoryStore memory;
+  store::FillTable fills;
+  proxy::ErrorLog redis_errors;
+  proxy::ErrorLog origin_errors;
+  proxy::Shared shared;
+  std::atomic<std::size_t> encoding_bytes{0};
+  net::SessionCounters session_counters;
+  net::SessionCounters admin_session_counters;
+  std::atomic<bool> ready{false};
+  asio::io_context bus_context{1};
+  asio::steady_timer sweep_timer{bus_context};
+  std::unique_ptr<proxy::PurgeBus> bus;
+  std::unique_ptr<Worker> background;
+  std::unique_ptr<admin::Api> api;
+  std::vector<std::unique_ptr<Worker>> workers;
+  asio::ip::tcp::endpoint listening;
+  asio::ip::tcp::endpoint admin_listening;
+};
+
+Server::Server(config::Settings settings, std::string version)
+    : impl_(std::make_unique<Impl>(std::move(settings), std::move(version))) {}
+
+Server::~Server() = default;
+
+void Server::run() {
+  auto& self = *impl_;
+  asio::io_context signals_context{1};
+  asio::signal_set signals(signals_context, SIGINT, SIGTERM);
+
+  if (self.bus) self.bus->start();
+  self.schedule_sweep();
+  std::thread bus_thread([&] {
+    const auto work = asio::make_work_guard(self.bus_context);
+    for (;;) {
+      try {
+        self.bus_context.run();
+        return;
+      } catch (const std::exception& error) {
+        spdlog::error("internal error on the background thread: {}", error.what());
+      }
+    }
+  });
+  self.background->run();
+  for (auto& worker : self.workers) worker->run();
+  self.ready = true;
+  std::string origins;
+  for (const auto& server : self.settings.origin.servers) origins += (origins.empty() ? "" : ", ") + server;
+  spdlog::info("listening on {} ({} workers) before {}", shown(self.listening), self.workers.size(), origins);
+  if (self.api) spdlog::info("admin listening on {}", shown(self.admin_listening));
+  if (self.api && self.settings.admin_token.empty()) {
+    spdlog::warn("no admin token: the admin API refuses everything but /health and /ready; set admin.token or --token");
+  }
+
+  signals.async_wait([&](const boost::system::error_code&, int number) {
+    spdlog::info("{}: finishing what runs", number == SIGINT ? "SIGINT" : "SIGTERM");
+  });
+  signals_context.run();
+
+  self.ready = false;
+  for (auto& worker : self.workers) worker->drain();
+  // A second signal ends the wait.
+  bool hurry = false;
+  signals_context.restart();
+  signals.async_wait([&](const boost::system::error_code& error, int) { hurry = !error; });
+  const auto deadline = std::chrono::steady_clock::now() + drain_deadline;
+  const auto drained = [&] {
+    return std::all_of(self.workers.begin(), self.workers.end(), [](const auto& w) { return w->sessions() == 0; });
+  };
+  while (!drained() && !hurry && std::chrono::steady_clock::now() < deadline) {
+    signals_context.run_for(std::chrono::milliseconds(20));
+  }
+  for (auto& worker : self.workers) worker->stop();
+  self.background->stop();
+  asio::post(self.bus_context, [&] {
+    self.sweep_timer.cancel();
+    if (self.bus) self.bus->stop();
+    self.bus_context.stop();
+  });
+  bus_thread.join();
+  spdlog::info("stopped");
+}
+
+}  // namespace larder::app

@@ -1,0 +1,70 @@
+#include "larder/config/command_line.hpp"
+
+#include <CLI/CLI.hpp>
+#include <vector>
+
+namespace larder::config {
+namespace {
+
+void add_config_options(CLI::App& app, CommandLine& line) {
+  app.add_option("--config", line.config, "Configuration file (conf/larder.yaml documents every key)")
+      ->type_name("FILE");
+  app.add_option("--rules", line.overrides.rules, "Rules file, instead of the one that the configuration names")
+      ->type_name("FILE");
+}
+
+void add_serve_options(CLI::App& app, CommandLine& line) {
+  auto& overrides = line.overrides;
+  app.add_option("--listen", overrides.listen, "Where clients connect (default 127.0.0.1:8080)")
+      ->type_name("HOST:PORT");
+  app.add_option("--admin", overrides.admin, "Where the admin API listens (default 127.0.0.1:8081), or off")
+      ->type_name("HOST:PORT|off");
+  app.add_option("--origin", overrides.origins, "Origin server, http://HOST:PORT; may be given several times")
+      ->type_name("URL")
+      ->allow_extra_args(false);
+  app.add_option("--redis", overrides.redis,
+                 "redis://, rediss:// or unix:// URL, or off (default: REDIS_URL, REDIS_HOST)")
+      ->type_name("URL|off");
+  app.add_option("--workers", overrides.workers, "Threads that serve; 0 for one per core (default)")->type_name("N");
+  app.add_option("--memory", overrides.memory, "Size of the memory tier (default 256MiB), or off")
+      ->type_name("SIZE|off");
+  app.add_option("--token", overrides.token, "Bearer token of the admin API; ${...} in the file keeps it out of `ps`")
+      ->type_name("TOKEN");
+}
+
+}  // namespace
+
+CommandLine parse_command_line(std::span<const std::string> arguments) {
+  using Command = CommandLine::Command;
+  CommandLine line;
+  CLI::App app("Larder: a caching reverse proxy for HTTP APIs", "larder");
+  app.require_subcommand(0, 1);
+  app.set_version_flag("--version", std::string(), "Print the version and exit");
+  auto* const serve = app.add_subcommand("serve", "Run the proxy");
+  auto* const check = app.add_subcommand("check", "Check configuration and rules; print each fault with its line");
+  add_config_options(*serve, line);
+  add_serve_options(*serve, line);
+  add_config_options(*check, line);
+  check->get_option("--config")->required();
+  try {
+    // CLI11 takes them last first.
+    app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
+    if (serve->parsed()) {
+      line.command = Command::serve;
+    } else if (check->parsed()) {
+      line.command = Command::check;
+    } else {
+      line.text = app.help();
+    }
+  } catch (const CLI::CallForHelp&) {
+    line.text = app.help();
+  } catch (const CLI::CallForVersion&) {
+    line.command = Command::version;
+  } catch (const CLI::ParseError& error) {
+    line.command = Command::wrong;
+    line.text = std::string("command line: ") + error.what() + "\nlarder --help lists what there is\n";
+  }
+  return line;
+}
+
+}  // namespace larder::config

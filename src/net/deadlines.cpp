@@ -1,0 +1,74 @@
+#include "larder/net/deadlines.hpp"
+
+#include <algorithm>
+
+namespace larder::net {
+
+void Deadline::arm(Milliseconds after) {
+  const auto ticks = static_cast<std::uint64_t>((std::max(after, Milliseconds{0}) + DeadlineWheel::tick) /
+                                                DeadlineWheel::tick);
+  expires_ = wheel_.current_tick() + ticks;
+  // Hanging in a slot that comes up no later than the new expiry is good enough: it is moved on when its slot comes.
+  if (is_linked() && slot_tick_ <= expires_) return;
+  if (is_linked()) unlink();
+  wheel_.link(*this);
+}
+
+DeadlineWheel::DeadlineWheel(asio::io_context& context)
+    : start_(std::chrono::steady_clock::now()), timer_(context.get_executor()) {}
+
+void DeadlineWheel::stop() {
+  stopped_ = true;
+  timer_.cancel();
+}
+
+std::uint64_t DeadlineWheel::current_tick() const noexcept {
+  return static_cast<std::uint64_t>((std::chrono::steady_clock::now() - start_) / tick);
+}
+
+void DeadlineWheel::link(Deadline& deadline) {
+  if (!ticking_) {
+    // Nothing hung in the wheel meanwhile, so nothing was missed.
+    processed_ = std::max(processed_, current_tick());
+    schedule_tick();
+  }
+  deadline.slot_tick_ = std::clamp(deadline.expires_, processed_ + 1, processed_ + slot_count - 1);
+  slots_[deadline.slot_tick_ % slot_count].push_back(deadline);
+}
+
+void DeadlineWheel::schedule_tick() {
+  if (stopped_) return;
+  ticking_ = true;
+  timer_.expires_at(start_ + tick * static_cast<std::int64_t>(processed_ + 1));
+  timer_.async_wait([this](const error_code& error) {
+    if (!error) on_tick();
+  });
+}
+
+void DeadlineWheel::on_tick() {
+  const auto now = current_tick();
+  while (processed_ < now) {
+    ++processed_;
+    auto& slot = slots_[processed_ % slot_count];
+    // Callbacks may arm, disarm and destroy other deadlines of this slot; taking them one by one from a list of our own
+    // keeps every one of them linked somewhere valid, and keeps what is hung in again out of this round.
+    Slot due;
+    due.splice(due.end(), slot);
+    while (!due.empty()) {
+      auto& deadline = due.front();
+      due.pop_front();
+      if (deadline.expires_ == Deadline::never) continue;
+      if (deadline.expires_ > processed_) {
+        link(deadline);
+        continue;
+      }
+      deadline.expires_ = Deadline::never;
+      deadline.on_expiry_();
+    }
+  }
+  const bool empty = std::all_of(slots_.begin(), slots_.end(), [](const Slot& s) { return s.empty(); });
+  ticking_ = false;
+  if (!empty) schedule_tick();
+}
+
+}  // namespace larder::net

@@ -1,0 +1,272 @@
+#include "larder/net/message_parser.hpp"
+
+#include <algorithm>
+#include <boost/beast/http/error.hpp>
+#include <cstring>
+
+namespace larder::net {
+
+namespace beast_http = boost::beast::http;
+
+std::string_view to_string(ParseFault fault) noexcept {
+  switch (fault) {
+    case ParseFault::none: return "no fault";
+    case ParseFault::line_ending: return "bare CR or LF";
+    case ParseFault::folded_field: return "folded field line";
+    case ParseFault::control_character: return "control character in the head";
+    case ParseFault::start_line: return "malformed start line";
+    case ParseFault::target: return "invalid request target";
+    case ParseFault::version: return "HTTP version not supported";
+    case ParseFault::field: return "malformed field line";
+    case ParseFault::host: return "missing, repeated or invalid Host";
+    case ParseFault::content_length: return "invalid Content-Length";
+    case ParseFault::transfer_coding: return "transfer coding other than chunked";
+    case ParseFault::framing_conflict: return "both Content-Length and Transfer-Encoding";
+    case ParseFault::head_too_large: return "head too large";
+    case ParseFault::too_many_fields: return "too many field lines";
+    case ParseFault::chunk: return "malformed chunk";
+    case ParseFault::truncated: return "message cut short";
+  }
+  return "unknown fault";
+}
+
+int status_of(ParseFault fault) noexcept {
+  switch (fault) {
+    case ParseFault::head_too_large:
+    case ParseFault::too_many_fields: return 431;
+    case ParseFault::transfer_coding: return 501;
+    case ParseFault::version: return 505;
+    default: return 400;
+  }
+}
+
+std::size_t find_head(std::string_view data, std::size_t& seen, ParseFault& fault) noexcept {
+  // Begin three bytes back: the empty line may straddle two reads.
+  const std::size_t from = seen > 3 ? seen - 3 : 0;
+  const auto* found = static_cast<const char*>(memmem(data.data() + from, data.size() - from, "\r\n\r\n", 4));
+  const std::size_t end = found == nullptr ? data.size() : static_cast<std::size_t>(found - data.data()) + 4;
+  // Counting in plain loops lets the compiler use vectors: each byte is one of fine, control, CR, LF.
+  std::size_t control = 0;
+  std::size_t carriage_returns = 0;
+  std::size_t line_feeds = 0;
+  std::size_t pairs = 0;
+  std::size_t folds = 0;
+  for (std::size_t i = 0; i < end; ++i) {
+    const auto c = static_cast<unsigned char>(data[i]);
+    control += static_cast<std::size_t>((c < 0x20 && c != '\t' && c != '\r' && c != '\n') || c == 0x7f);
+    carriage_returns += static_cast<std::size_t>(c == '\r');
+    line_feeds += static_cast<std::size_t>(c == '\n');
+  }
+  for (std::size_t i = 1; i < end; ++i) {
+    pairs += static_cast<std::size_t>(data[i - 1] == '\r' && data[i] == '\n');
+    folds += static_cast<std::size_t>(data[i - 1] == '\n' && (data[i] == ' ' || data[i] == '\t'));
+  }
+  const bool pending_cr = found == nullptr && end > 0 && data[end - 1] == '\r';
+  if (control != 0) {
+    fault = ParseFault::control_character;
+  } else if (line_feeds != pairs || carriage_returns != pairs + static_cast<std::size_t>(pending_cr)) {
+    fault = ParseFault::line_ending;
+  } else if (folds != 0) {
+    fault = ParseFault::folded_field;
+  }
+  seen = data.size();
+  return found == nullptr || fault != ParseFault::none ? 0 : end;
+}
+
+template <bool is_request>
+MessageParser<is_request>::MessageParser(std::vector<http::Field>& fields, std::size_t max_fields)
+    : fields_(fields), max_fields_(max_fields) {
+  fields_.clear();
+  // Sizes are bounded by the connection's buffer and by what is stored, not here.
+  this->header_limit(0xffffffffU);
+  this->body_limit(boost::none);
+}
+
+template <bool is_request>
+bool MessageParser<is_request>::refuse(ParseFault fault) noexcept {
+  if (fault_ == ParseFault::none) fault_ = fault;
+  return false;
+}
+
+template <bool is_request>
+void MessageParser<is_request>::translate(const ErrorCode& code) noexcept {
+
+  switch (static_cast<beast_http::error>(code.value())) {
+    case beast_http::error::bad_line_ending: refuse(ParseFault::line_ending); break;
+    case beast_http::error::bad_target: refuse(ParseFault::target); break;
+    case beast_http::error::bad_version: refuse(ParseFault::version); break;
+    case beast_http::error::bad_field:
+    case beast_http::error::bad_value: refuse(ParseFault::field); break;
+    case beast_http::error::bad_obs_fold: refuse(ParseFault::folded_field); break;
+    case beast_http::error::bad_content_length:
+    case beast_http::error::multiple_content_length: refuse(ParseFault::content_length); break;
+    case beast_http::error::bad_transfer_encoding: refuse(ParseFault::framing_conflict); break;
+    case beast_http::error::bad_chunk:
+    case beast_http::error::bad_chunk_extension: refuse(ParseFault::chunk); break;
+    case beast_http::error::partial_message: refuse(ParseFault::truncated); break;
+    default: refuse(head_done_ ? ParseFault::chunk : ParseFault::start_line); break;
+  }
+}
+
+template <bool is_request>
+bool MessageParser<is_request>::check_framing() {
+  const auto* coding = http::find(fields_, "Transfer-Encoding");
+  const auto* length = http::find(fields_, "Content-Length");
+  if (coding != nullptr) {
+    if (length != nullptr) return refuse(ParseFault::framing_conflict);
+    if (version_ == http::Version::http_1_0) return refuse(ParseFault::transfer_coding);
+    // Anything but a lone "chunked" would have to be decoded or relayed untouched; neither can be done safely.
+    if (http::count(fields_, "Transfer-Encoding") != 1 || !http::iequals(coding->value, "chunked")) {
+      return refuse(ParseFault::transfer_coding);
+    }
+  }
+  if (const auto announced = this->content_length()) length_ = *announced;
+  if constexpr (is_request) {
+    const auto hosts = http::count(fields_, "Host");
+    if (hosts > 1 || (hosts == 0 && version_ == http::Version::http_1_1)) return refuse(ParseFault::host);
+  }
+  return true;
+}
+
+template <bool is_request>
+bool MessageParser<is_request>::parse_head(std::string_view head) {
+  window_ = head;
+  ErrorCode error;
+  const auto used = this->put(boost::asio::const_buffer(head.data(), head.size()), error);
+  if (fault_ != ParseFault::none) return false;
+  // need_more: the body follows, and none of it was given.
+  if (error && error != beast_http::error::need_more) {
+    translate(error);
+    return false;
+  }
+  if (!this->is_header_done()) {
+    // One put() parses the start line and falls through to the fields, so this is a malformed head, not a short one.
+    return refuse(ParseFault::field);
+  }
+  if (used != head.size()) return refuse(ParseFault::field);
+  head_done_ = true;
+  if (!check_framing()) return false;
+  if (this->is_done()) {
+    framing_ = Framing::none;
+  } else if (this->chunked()) {
+    framing_ = Framing::chunked;
+  } else if (length_) {
+    framing_ = Framing::length;
+  } else {
+    framing_ = Framing::until_close;
+  }
+  return true;
+}
+
+template <bool is_request>
+std::size_t MessageParser<is_request>::next(std::string_view data, std::string_view& piece) {
+  piece = {};
+  piece_ = {};
+  std::size_t used = 0;
+  while (used < data.size() && !this->is_done() && piece_.empty()) {
+    window_ = data.substr(used);
+    ErrorCode error;
+    const auto n = this->put(boost::asio::const_buffer(window_.data(), window_.size()), error);
+    used += n;
+    if (fault_ != ParseFault::none) break;
+    if (error == beast_http::error::need_more) break;
+    if (error) {
+      translate(error);
+      break;
+    }
+    if (n == 0 && !this->is_done()) break;
+  }
+  piece = piece_;
+  return used;
+}
+
+template <bool is_request>
+bool MessageParser<is_request>::end_of_stream() {
+  if (this->is_done()) return true;
+  if (framing_ != Framing::until_close) return refuse(ParseFault::truncated);
+  ErrorCode error;
+  this->put_eof(error);
+  return error ? refuse(ParseFault::truncated) : true;
+}
+
+namespace {
+std::string_view view(boost::beast::string_view s) { return {s.data(), s.size()}; }
+http::Version version_of(int version) { return version >= 11 ? http::Version::http_1_1 : http::Version::http_1_0; }
+}  // namespace
+
+template <bool is_request>
+void MessageParser<is_request>::on_request_impl(beast_http::verb, StringView method, StringView target, int version,
+                                                ErrorCode&) {
+  method_ = view(method);
+  target_ = view(target);
+  version_ = version_of(version);
+}
+
+template <bool is_request>
+void MessageParser<is_request>::on_response_impl(int status, StringView reason, int version, ErrorCode&) {
+  status_ = status;
+  reason_ = view(reason);
+  version_ = version_of(version);
+}
+
+template <bool is_request>
+void MessageParser<is_request>::on_field_impl(beast_http::field, StringView name, StringView value,
+                                              ErrorCode& error) {
+  const auto field_name = view(name);
+  const auto field_value = view(value);
+  if (!head_done_) {
+    if (fields_.size() >= max_fields_) {
+      refuse(ParseFault::too_many_fields);
+      error = beast_http::error::bad_field;
+      return;
+    }
+    fields_.push_back({field_name, field_value});
+    return;
+  }
+  // Beast unfolds obs-fold into a buffer of its own; a value that does not lie in what was given to it was folded.
+  const bool outside = !field_value.empty() && (field_value.data() < window_.data() ||
+                                                field_value.data() >= window_.data() + window_.size());
+  const bool control = std::any_of(field_value.begin(), field_value.end(), [](char c) {
+    return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f;
+  });
+  if (outside) {
+    refuse(ParseFault::folded_field);
+  } else if (control) {
+    refuse(ParseFault::control_character);
+  } else if (trailers_.size() >= max_fields_) {
+    refuse(ParseFault::too_many_fields);
+  } else {
+    trailers_.add(field_name, field_value);
+    return;
+  }
+  error = beast_http::error::bad_field;
+}
+
+template <bool is_request>
+void MessageParser<is_request>::on_header_impl(ErrorCode&) {}
+
+template <bool is_request>
+void MessageParser<is_request>::on_body_init_impl(const boost::optional<std::uint64_t>&, ErrorCode&) {}
+
+template <bool is_request>
+std::size_t MessageParser<is_request>::on_body_impl(StringView body, ErrorCode&) {
+  piece_ = view(body);
+  return body.size();
+}
+
+template <bool is_request>
+void MessageParser<is_request>::on_chunk_header_impl(std::uint64_t, StringView, ErrorCode&) {}
+
+template <bool is_request>
+std::size_t MessageParser<is_request>::on_chunk_body_impl(std::uint64_t, StringView body, ErrorCode&) {
+  piece_ = view(body);
+  return body.size();
+}
+
+template <bool is_request>
+void MessageParser<is_request>::on_finish_impl(ErrorCode&) {}
+
+template class MessageParser<true>;
+template class MessageParser<false>;
+
+}  // namespace larder::net

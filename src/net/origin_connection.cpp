@@ -1,0 +1,204 @@
+#include "larder/net/origin_connection.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "larder/net/error.hpp"
+
+namespace larder::net {
+
+namespace {
+constexpr std::size_t first_capacity = 16UL << 10;
+constexpr std::size_t body_capacity = 128UL << 10;
+}  // namespace
+
+OriginConnection::OriginConnection(Socket socket, DeadlineWheel& wheel, const OriginParameters& parameters)
+    : stream_(std::move(socket)),
+      parameters_(parameters),
+      read_timeout_(parameters.read_timeout),
+      read_deadline_(wheel,
+                     [this] {
+                       read_expired_ = true;
+                       stream_.cancel();
+                     }),
+      write_deadline_(wheel,
+                      [this] {
+                        write_expired_ = true;
+                        stream_.cancel();
+                      }),
+      idle_deadline_(wheel, [this] { close(); }) {
+  fields_.reserve(32);
+}
+
+Awaitable<error_code> OriginConnection::send(std::string_view bytes) {
+  iovec piece{const_cast<char*>(bytes.data()), bytes.size()};
+  co_return co_await send(std::span<iovec>(&piece, 1));
+}
+
+Awaitable<error_code> OriginConnection::send(std::span<iovec> pieces) {
+  write_expired_ = false;
+  while (!pieces.empty()) {
+    if (pieces.front().iov_len == 0) {
+      pieces = pieces.subspan(1);
+      continue;
+    }
+    const auto sent = stream_.try_write(pieces);
+    if (!sent) co_return Error::origin_closed;
+    auto n = *sent;
+    if (n == 0) {
+      write_deadline_.arm(read_timeout_);
+      const auto [error] = co_await stream_.wait_writable();
+      write_deadline_.disarm();
+      if (closed_) co_return Error::cancelled;
+      if (write_expired_) co_return Error::origin_timeout;
+      if (error && error != asio::error::operation_aborted) co_return Error::origin_closed;
+      continue;
+    }
+    while (n > 0) {
+      const auto step = std::min(n, pieces.front().iov_len);
+      pieces.front().iov_base = static_cast<char*>(pieces.front().iov_base) + step;
+      pieces.front().iov_len -= step;
+      n -= step;
+      if (pieces.front().iov_len == 0) pieces = pieces.subspan(1);
+    }
+  }
+  co_return error_code{};
+}
+
+bool OriginConnection::make_room(std::size_t limit) {
+  if (begin_ == end_) begin_ = end_ = 0;
+  if (end_ < capacity_) return true;
+  if (begin_ > 0) {
+    std::memmove(buffer_.get(), buffer_.get() + begin_, end_ - begin_);
+    end_ -= begin_;
+    begin_ = 0;
+    return true;
+  }
+  if (capacity_ >= limit) return false;
+  const auto larger = std::min(std::max(capacity_ * 2, first_capacity), std::max(limit, first_capacity));
+  auto grown = std::make_unique_for_overwrite<char[]>(larger);
+  if (end_ > 0) std::memcpy(grown.get(), buffer_.get(), end_);
+  buffer_ = std::move(grown);
+  capacity_ = larger;
+  return true;
+}
+
+Awaitable<error_code> OriginConnection::read_more() {
+  read_expired_ = false;
+  read_deadline_.arm(read_timeout_);
+  for (;;) {
+    const auto [error, n] = co_await stream_.read_some(buffer_.get() + end_, capacity_ - end_);
+    if (error == asio::error::operation_aborted && !read_expired_ && !closed_) continue;
+    read_deadline_.disarm();
+    if (closed_) co_return Error::cancelled;
+    if (read_expired_) co_return Error::origin_timeout;
+    if (error == asio::error::eof) co_return error_code(asio::error::eof);
+    if (error || n == 0) co_return Error::origin_closed;
+    answered_ = true;
+    end_ += n;
+    co_return error_code{};
+  }
+}
+
+// Reading the body moves the buffer, and the head is wanted longer.
+void OriginConnection::keep_head(std::size_t size) {
+  head_.assign(buffer_.get() + begin_, size);
+  begin_ += size;
+}
+
+Awaitable<Result<http::ResponseHead>> OriginConnection::read_head(bool for_head_request) {
+  for (;;) {
+    auto fault = ParseFault::none;
+    const auto data = input();
+    const auto size = data.empty() ? 0 : find_head(data, seen_, fault);
+    if (fault == ParseFault::none && data.size() > parameters_.head_size && (size == 0 || size > parameters_.head_size)) {
+      fault = ParseFault::head_too_large;
+    }
+    if (fault != ParseFault::none) {
+      fault_ = fault;
+      co_return Error::origin_malformed;
+    }
+    if (size == 0) {
+      if (!make_room(parameters_.head_size + 4)) {
+        fault_ = ParseFault::head_too_large;
+        co_return Error::origin_malformed;
+      }
+      const auto error = co_await read_more();
+      if (error == asio::error::eof) co_return Error::origin_closed;
+      if (error) co_return error;
+      continue;
+    }
+    keep_head(size);
+    seen_ = 0;
+    parser_.emplace(fields_, parameters_.fields);
+    if (for_head_request) parser_->answers_head();
+    if (!parser_->parse_head(head_)) {
+      fault_ = parser_->fault();
+      co_return Error::origin_malformed;
+    }
+    http::ResponseHead head;
+    head.status = parser_->status();
+    head.reason = parser_->reason();
+    head.version = parser_->version();
+    head.fields = parser_->fields();
+    if (head.status < 100) {
+      fault_ = ParseFault::start_line;
+      co_return Error::origin_malformed;
+    }
+    co_return head;
+  }
+}
+
+Result<std::string_view> OriginConnection::buffered_body() {
+  if (parser_->done() || begin_ == end_) return std::string_view{};
+  std::string_view piece;
+  begin_ += parser_->next(input(), piece);
+  if (parser_->fault() != ParseFault::none) {
+    fault_ = parser_->fault();
+    return Error::origin_malformed;
+  }
+  return piece;
+}
+
+Awaitable<Result<std::string_view>> OriginConnection::read_body() {
+  for (;;) {
+    const auto piece = buffered_body();
+    if (!piece || !piece->empty() || parser_->done()) co_return piece;
+    if (!make_room(body_capacity)) {
+      fault_ = ParseFault::chunk;
+      co_return Error::origin_malformed;
+    }
+    const auto error = co_await read_more();
+    if (error == asio::error::eof) {
+      if (parser_->end_of_stream()) co_return std::string_view{};
+      co_return Error::origin_closed;
+    }
+    if (error) co_return error;
+    // A full buffer means that more is coming faster than we ask: ask for more at a time.
+    if (end_ == capacity_ && begin_ == 0 && capacity_ < body_capacity) (void)make_room(body_capacity);
+  }
+}
+
+bool OriginConnection::is_reusable() const {
+  return !closed_ && parser_ && parser_->done() && parser_->keeps_alive() &&
+         parser_->framing() != Framing::until_close && begin_ == end_ && parser_->status() != 101;
+}
+
+void OriginConnection::reset() {
+  parser_.reset();
+  begin_ = end_ = seen_ = 0;
+  answered_ = false;
+  fault_ = ParseFault::none;
+  read_timeout_ = parameters_.read_timeout;
+  if (capacity_ > first_capacity) {  // idle connections stay small
+    buffer_.reset();
+    capacity_ = 0;
+  }
+}
+
+void OriginConnection::close() noexcept {
+  closed_ = true;
+  stream_.close(false);
+}
+
+}  // namespace larder::net

@@ -1,0 +1,232 @@
+#include "larder/net/origin_pool.hpp"
+
+#include <algorithm>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/ip/basic_resolver.hpp>
+#include <string_view>
+
+#include "larder/net/error.hpp"
+
+namespace larder::net {
+
+namespace {
+using SteadyClock = std::chrono::steady_clock;
+constexpr std::chrono::seconds address_lifetime{30};
+
+// "http://host:port" or "http://[v6]:port", with or without a closing slash.
+void split_server(std::string_view url, OriginServer& server) {
+  url.remove_prefix(std::string_view("http://").size());
+  if (url.ends_with('/')) url.remove_suffix(1);
+  server.authority = url;
+  const auto colon = url.rfind(':');
+  const bool has_port = colon != std::string_view::npos && url.find(']', colon) == std::string_view::npos;
+  auto host = has_port ? url.substr(0, colon) : url;
+  server.port = has_port ? std::string(url.substr(colon + 1)) : "80";
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  server.host = host;
+}
+}  // namespace
+
+OriginLease::OriginLease(OriginPool& pool, OriginServer& server, std::unique_ptr<OriginConnection> connection,
+                         bool reused)
+    : pool_(&pool), server_(&server), connection_(std::move(connection)), reused_(reused) {}
+
+OriginLease::OriginLease(OriginLease&& other) noexcept
+    : pool_(other.pool_), server_(other.server_), connection_(std::move(other.connection_)), reused_(other.reused_) {}
+
+OriginLease& OriginLease::operator=(OriginLease&& other) noexcept {
+  if (this != &other) {
+    give_back();
+    pool_ = other.pool_;
+    server_ = other.server_;
+    connection_ = std::move(other.connection_);
+    reused_ = other.reused_;
+  }
+  return *this;
+}
+
+void OriginLease::give_back() {
+  if (connection_) pool_->give_back(*server_, std::move(connection_));
+}
+
+OriginPool::OriginPool(asio::io_context& context, DeadlineWheel& wheel, const OriginParameters& parameters)
+    : context_(context), wheel_(wheel), parameters_(parameters) {
+  for (const auto& url : parameters.servers) {
+    auto server = std::make_unique<OriginServer>();
+    split_server(url, *server);
+    servers_.push_back(std::move(server));
+  }
+}
+
+OriginPool::~OriginPool() = default;
+
+OriginServer& OriginPool::choose(const std::vector<const OriginServer*>& tried) {
+  const auto now = SteadyClock::now();
+  OriginServer* paused = nullptr;
+  OriginServer* untried = nullptr;
+  for (std::size_t i = 0; i < servers_.size(); ++i) {
+    auto& server = *servers_[(next_ + i) % servers_.size()];
+    const bool was_tried = std::find(tried.begin(), tried.end(), &server) != tried.end();
+    if (was_tried) continue;
+    if (untried == nullptr) untried = &server;
+    if (server.paused_until > now) {
+      if (paused == nullptr) paused = &server;
+      continue;
+    }
+    next_ = (next_ + i + 1) % servers_.size();
+    return server;
+  }
+  // All are paused or tried: a paused one is better than none, the next in turn better than nothing.
+  if (paused != nullptr) return *paused;
+  if (untried != nullptr) return *untried;
+  auto& server = *servers_[next_ % servers_.size()];
+  next_ = (next_ + 1) % servers_.size();
+  return server;
+}
+
+Awaitable<Result<OriginLease>> OriginPool::acquire(std::vector<const OriginServer*>& tried, bool fresh) {
+  auto& server = choose(tried);
+  tried.push_back(&server);
+  if (!fresh) {
+    while (!server.idle.empty()) {
+      auto connection = std::move(server.idle.back());
+      server.idle.pop_back();
+      connection->idle_deadline().disarm();
+      if (connection->is_quiet()) {
+        connection->reset();
+        ++counters_.reused;
+        co_return OriginLease(*this, server, std::move(connection), true);
+      }
+      --server.open;
+    }
+  }
+  if (server.open >= parameters_.connections) {
+    auto turn = std::make_shared<WaitPoint>(context_.get_executor());
+    bool expired = false;
+    Deadline deadline(wheel_, [&] {
+      expired = true;
+      turn->notify();
+    });
+    deadline.arm(parameters_.queue_timeout);
+    server.waiting.push_back(turn);
+    while (server.open >= parameters_.connections && server.idle.empty() && !expired) co_await turn->wait();
+    std::erase(server.waiting, turn);
+    if (!server.idle.empty()) {
+      auto connection = std::move(server.idle.back());
+      server.idle.pop_back();
+      connection->idle_deadline().disarm();
+      connection->reset();
+      ++counters_.reused;
+      co_return OriginLease(*this, server, std::move(connection), true);
+    }
+    if (server.open >= parameters_.connections) co_return Error::origin_busy;
+  }
+  ++server.open;
+  auto socket = co_await connect(server);
+  if (!socket) {
+    --server.open;
+    if (!server.waiting.empty()) server.waiting.front()->notify();
+    ++counters_.connect_failures;
+    server.paused_until = SteadyClock::now() + parameters_.failed_server_pause;
+    co_return socket.error();
+  }
+  ++counters_.connects;
+  server.paused_until = {};
+  co_return OriginLease(*this, server, std::make_unique<OriginConnection>(std::move(*socket), wheel_, parameters_),
+                        false);
+}
+
+// Name resolution runs on a thread that cannot be interrupted, so it is awaited through a signal that also the deadline
+// gives; a late result is kept by nobody.
+Awaitable<error_code> OriginPool::resolve(OriginServer& server) {
+  error_code error;
+  const auto literal = asio::ip::make_address(server.host, error);
+  if (!error) {
+    if (server.addresses.empty()) {
+      server.addresses.emplace_back(literal, static_cast<std::uint16_t>(std::stoul(server.port)));
+    }
+    co_return error_code{};
+  }
+  if (!server.addresses.empty() && SteadyClock::now() - server.resolved_at < address_lifetime) co_return error_code{};
+  using Resolver = asio::ip::basic_resolver<asio::ip::tcp, Executor>;
+  struct Lookup {
+    explicit Lookup(const Executor& executor) : resolver(executor), done(std::make_shared<WaitPoint>(executor)) {}
+    Resolver resolver;
+    std::shared_ptr<WaitPoint> done;
+    std::vector<asio::ip::tcp::endpoint> addresses;
+    bool finished = false;
+  };
+  auto lookup = std::make_shared<Lookup>(context_.get_executor());
+  lookup->resolver.async_resolve(server.host, server.port,
+                                 [lookup](const error_code&, const Resolver::results_type& results) {
+                                   for (const auto& entry : results) lookup->addresses.push_back(entry.endpoint());
+                                   lookup->finished = true;
+                                   lookup->done->notify();
+                                 });
+  bool expired = false;
+  Deadline deadline(wheel_, [&] {
+    expired = true;
+    lookup->done->notify();
+  });
+  deadline.arm(parameters_.connect_timeout);
+  while (!lookup->finished && !expired) co_await lookup->done->wait();
+  if (lookup->finished && !lookup->addresses.empty()) {
+    server.addresses = std::move(lookup->addresses);
+    server.resolved_at = SteadyClock::now();
+  }
+  // An old address is better than none while the name service is away.
+  if (server.addresses.empty()) co_return Error::origin_unresolved;
+  co_return error_code{};
+}
+
+Awaitable<Result<Socket>> OriginPool::connect(OriginServer& server) {
+  const auto start = SteadyClock::now();
+  if (const auto error = co_await resolve(server)) co_return error;
+  const auto addresses = server.addresses;
+  for (const auto& address : addresses) {
+    const auto left = parameters_.connect_timeout -
+                      std::chrono::duration_cast<Milliseconds>(SteadyClock::now() - start);
+    if (left <= Milliseconds{0}) co_return Error::origin_connect_timeout;
+    Socket socket(context_.get_executor());
+    bool expired = false;
+    Deadline deadline(wheel_, [&] {
+      expired = true;
+      error_code ignored;
+      socket.cancel(ignored);
+    });
+    deadline.arm(left);
+    const auto [error] = co_await socket.async_connect(address, as_result);
+    if (expired) co_return Error::origin_connect_timeout;
+    if (!error) co_return socket;
+  }
+  co_return Error::origin_unreachable;
+}
+
+void OriginPool::give_back(OriginServer& server, std::unique_ptr<OriginConnection> connection) {
+  if (connection->is_reusable() && server.idle.size() < parameters_.idle_connections) {
+    connection->idle_deadline().arm(parameters_.idle_timeout);
+    server.idle.push_back(std::move(connection));
+  } else {
+    connection->close();
+    --server.open;
+  }
+  if (!server.waiting.empty()) server.waiting.front()->notify();
+}
+
+OriginCounters OriginPool::counters() const noexcept {
+  auto counters = counters_;
+  for (const auto& server : servers_) {
+    counters.open += server->open;
+    counters.idle += server->idle.size();
+  }
+  return counters;
+}
+
+void OriginPool::close_idle() {
+  for (auto& server : servers_) {
+    server->open -= server->idle.size();
+    server->idle.clear();
+  }
+}
+
+}  // namespace larder::net

@@ -1,0 +1,207 @@
+// The canonical request, version 1. Every item is a 4-byte little-endian length and that many bytes, and every choice
+// is one byte, so no two different requests have equal encodings:
+//   version, type, host ('h' scheme authority | '-'), identity ('-' no rule | 'a' absent | 'i' hex),
+//   'k' template text, value of each variable                             (route with `key:`, all variables known)
+//   'p' path, ('-' no query | 'q' query as it stands | 'f' each parameter)  (otherwise)
+// Stored responses carry it. A change of this form is a new version: entries of another version are then misses.
+#include "larder/policy/cache_key.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "larder/policy/digest.hpp"
+
+namespace larder::policy {
+namespace {
+
+constexpr char canonical_version = 1;
+constexpr std::size_t max_key = 512;
+constexpr std::size_t length_size = 4;
+
+void write_length(std::size_t length, char* at) noexcept {
+  const auto value = static_cast<std::uint32_t>(length);
+  for (unsigned i = 0; i < length_size; ++i) at[i] = static_cast<char>(value >> (8 * i) & 0xFFU);
+}
+
+void put(std::string& out, std::string_view item) {
+  std::array<char, length_size> length{};
+  write_length(item.size(), length.data());
+  out.append(length.data(), length.size());
+  out.append(item);
+}
+
+char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+// Host names compare without regard to case, and the scheme's own port is no other authority (RFC 9110 §4.2.3). The
+// scheme is part of the target URI: a redirect from http to https must not be found under https.
+void put_host(std::string& out, const http::RequestHead& request) {
+  auto authority = request.authority;
+  const std::string_view default_port = request.scheme == "https" ? ":443" : ":80";
+  if (authority.ends_with(default_port)) {
+    authority.remove_suffix(default_port.size());
+  } else if (authority.ends_with(':')) {
+    authority.remove_suffix(1);
+  }
+  out += 'h';
+  put(out, request.scheme);
+  const auto begin = out.size() + length_size;
+  put(out, authority);
+  std::transform(out.begin() + static_cast<std::ptrdiff_t>(begin), out.end(),
+                 out.begin() + static_cast<std::ptrdiff_t>(begin), lower);
+}
+
+bool put_template(std::string& out, const Template& text, const http::RequestHead& request,
+                  const PathPattern::Captures& captures, std::optional<std::string_view> identity) {
+  const auto mark = out.size();
+  out += 'k';
+  put(out, text.text());
+  for (const auto& part : text.parts()) {
+    if (part.kind == Template::Part::Kind::literal) continue;
+    const auto length_at = out.size();
+    out.append(length_size, '\0');
+    const auto begin = out.size();
+    if (!append_value(part, request, captures, identity, Repeated::no_value, out)) {
+      out.resize(mark);
+      return false;
+    }
+    write_length(out.size() - begin, out.data() + length_at);
+  }
+  return true;
+}
+
+// Some origins take ';' for another '&': a parameter that holds one is never left out, or a client could hide from the
+// key what the origin reads.
+bool is_kept(const QueryRule& rule, std::string_view parameter) noexcept {
+  if (rule.filter == QueryRule::Filter::all || parameter.find(';') != std::string_view::npos) return true;
+  const auto name = parameter.substr(0, parameter.find('='));
+  const bool named =
+      std::ranges::any_of(rule.names, [name](const std::string& known) { return parameter_named(name, known); });
+  return named == (rule.filter == QueryRule::Filter::only);
+}
+
+template <class Visit>
+void for_each_kept(const QueryRule& rule, std::string_view query, Visit visit) {
+  for (std::size_t at = 0; at < query.size();) {
+    const auto end = std::min(query.find('&', at), query.size());
+    const auto parameter = query.substr(at, end - at);
+    at = end + 1;
+    if (!parameter.empty() && is_kept(rule, parameter)) visit(parameter);
+  }
+}
+
+void put_sorted(std::string& out, const QueryRule& rule, std::string_view query) {
+  // Equal names keep their order: all views point into one query, so their addresses tell it.
+  const auto before = [](std::string_view a, std::string_view b) {
+    const int order = a.substr(0, a.find('=')).compare(b.substr(0, b.find('=')));
+    return order != 0 ? order < 0 : a.data() < b.data();
+  };
+  std::array<std::string_view, 32> few;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled below
+  std::vector<std::string_view> many;
+  std::size_t count = 0;
+  for_each_kept(rule, query, [&](std::string_view parameter) {
+    if (count < few.size()) {
+      few[count] = parameter;
+    } else {
+      if (many.empty()) many.assign(few.begin(), few.end());
+      many.push_back(parameter);
+    }
+    ++count;
+  });
+  const std::span<std::string_view> parameters =
+      many.empty() ? std::span(few).first(count) : std::span<std::string_view>(many);
+  std::sort(parameters.begin(), parameters.end(), before);
+  for (const auto parameter : parameters) put(out, parameter);
+}
+
+void put_query(std::string& out, const QueryRule& rule, const http::RequestHead& request) {
+  if (rule.filter == QueryRule::Filter::all && !rule.sort) {
+    const bool is_present = request.target.find('?') != std::string_view::npos;
+    out += is_present ? 'q' : '-';
+    if (is_present) put(out, request.query());
+    return;
+  }
+  out += 'f';
+  if (rule.sort) {
+    put_sorted(out, rule, request.query());
+  } else {
+    for_each_kept(rule, request.query(), [&out](std::string_view parameter) { put(out, parameter); });
+  }
+}
+
+std::string md5_key(const Route& route, std::string_view canonical) {
+  std::string key = "cache:";
+  key += route.type->name;
+  key += ':';
+  key += md5_hex(canonical);
+  return key;
+}
+
+}  // namespace
+
+void canonical_request(const http::RequestHead& request, const RouteMatch& match, std::string& out) {
+  const auto& route = *match.route;
+  out.clear();
+  out += canonical_version;
+  put(out, route.type ? std::string_view(route.type->name) : std::string_view{});
+  if (route.key_has_host) {
+    put_host(out, request);
+  } else {
+    out += '-';
+  }
+  std::optional<std::string_view> identity;
+  std::array<char, 64> hex{};
+  if (!route.identity) {
+    out += '-';
+  } else if (identity_of(*route.identity, request, hex)) {
+    identity = std::string_view(hex.data(), hex.size());
+    out += 'i';
+    out += *identity;
+  } else {
+    out += 'a';
+  }
+  if (route.key && put_template(out, *route.key, request, match.captures, identity)) return;
+  out += 'p';
+  put(out, request.path());
+  put_query(out, route.query, request);
+}
+
+std::string cache_key(const http::RequestHead& request, const RouteMatch& match, std::string_view canonical) {
+  const auto& route = *match.route;
+  if (!route.key) return md5_key(route, canonical);
+  const auto identity = route.identity ? identity_of(*route.identity, request) : std::nullopt;
+  std::string value;
+  bool names_identity = false;
+  for (const auto& part : route.key->parts()) {
+    names_identity = names_identity || part.kind == Template::Part::Kind::identity;
+    if (!append_value(part, request, match.captures, identity, Repeated::no_value, value)) {
+      return md5_key(route, canonical);
+    }
+  }
+  std::string key = "cache:" + printable_key(value);
+  if (route.identity && !names_identity) {
+    key += ':';
+    key += md5_hex(canonical);
+  }
+  return key.size() <= max_key ? key : md5_key(route, canonical);
+}
+
+std::string variant_key(std::string_view key, std::string_view selecting) {
+  std::string out(key);
+  if (selecting.empty()) return out;
+  out += ':';
+  out += md5_hex(selecting);
+  return out;
+}
+
+std::string md5_hex(std::string_view bytes) {
+  Digest digest(Digest::Algorithm::md5);
+  digest.update(bytes);
+  std::string out(32, '\0');
+  digest.finish_hex(out.data());
+  return out;
+}
+
+}  // namespace larder::policy

@@ -1,0 +1,40 @@
+#include "larder/policy/invalidation.hpp"
+
+#include <algorithm>
+
+#include "larder/http/target.hpp"
+
+namespace larder::policy {
+
+namespace {
+
+bool same_origin(const http::Target& a, const http::Target& b) noexcept {
+  return http::iequals(a.scheme, b.scheme) && http::iequals(http::without_default_port(a.scheme, a.authority),
+                                                            http::without_default_port(b.scheme, b.authority));
+}
+
+}  // namespace
+
+bool may_have_changed(std::string_view method, WriteEnd end, int status) noexcept {
+  if (http::is_safe(method)) return false;
+  return end == WriteEnd::unknown || status < 400 || status >= 500;
+}
+
+std::vector<std::string> invalidated_targets(const http::RequestHead& request, const http::ResponseHead* response) {
+  std::vector<std::string> targets;
+  if (request.target.empty() || request.target.front() != '/') return targets;
+  targets.emplace_back(request.target);
+  if (response == nullptr || response->status < 200 || response->status >= 400) return targets;
+  const http::Target base{std::string(request.scheme), std::string(request.authority), std::string(request.target)};
+  for (const http::Field& field : response->fields) {
+    if (!http::iequals(field.name, "Location") && !http::iequals(field.name, "Content-Location")) continue;
+    auto resolved = http::resolve_reference(field.value, base);
+    if (!resolved || !same_origin(*resolved, base)) continue;
+    if (std::find(targets.begin(), targets.end(), resolved->target) == targets.end()) {
+      targets.push_back(std::move(resolved->target));
+    }
+  }
+  return targets;
+}
+
+}  // namespace larder::policy

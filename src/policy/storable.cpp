@@ -1,0 +1,130 @@
+#include "larder/policy/storable.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "larder/http/hop_by_hop.hpp"
+#include "larder/policy/validation.hpp"
+#include "larder/policy/vary.hpp"
+
+namespace larder::policy {
+
+namespace {
+
+bool lists(const std::vector<std::string>& names, std::string_view name) noexcept {
+  return std::any_of(names.begin(), names.end(),
+                     [&](const std::string& listed) { return http::iequals(listed, name); });
+}
+
+bool has_any(http::FieldSpan fields, std::initializer_list<std::string_view> names) noexcept {
+  return std::any_of(names.begin(), names.end(),
+                     [&](std::string_view name) { return http::find(fields, name) != nullptr; });
+}
+
+// Does the answer depend on a request field that is no part of the cache key? Stored, it would answer requests
+// without that field.
+bool answers_the_request_alone(const http::RequestHead& request, int status) noexcept {
+  switch (status) {
+    case 226:  // an instance manipulation that A-IM asked for (RFC 3229)
+    case 304:
+      return true;
+    case 412:
+      return has_any(request.fields,
+                     {"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range"});
+    case 417:
+      return has_any(request.fields, {"Expect"});
+    default:
+      return false;
+  }
+}
+
+bool keeps_set_cookie_out(const ResponseCacheControl& cc, const StoreRule& rule) noexcept {
+  return lists(cc.no_cache_fields, "set-cookie") ||
+         (!rule.store_despite_private && lists(cc.private_fields, "set-cookie"));
+}
+
+NotStored lifetime_refusal(const http::ResponseHead& response, const Lifetime& lifetime) {
+  const bool success = response.status >= 200 && response.status < 300;
+  if (lifetime.source == LifetimeSource::none && (!success || !is_heuristically_cacheable(response.status))) {
+    return NotStored::status;
+  }
+  // A 304 is the answer to a request that would otherwise be a 2xx (RFC 9110 §13.2.1), so it confirms nothing else.
+  if (success && has_validator(response.fields)) return NotStored::none;
+  if (lifetime.no_cache || lifetime.source == LifetimeSource::none) return NotStored::no_freshness_nor_validator;
+  const Seconds usable =
+      lifetime.freshness_lifetime + std::max(lifetime.stale_while_revalidate, lifetime.stale_if_error);
+  return lifetime.corrected_initial_age < usable ? NotStored::none : NotStored::no_lifetime;
+}
+
+}  // namespace
+
+bool is_understood(int status) noexcept {
+  static constexpr std::array<int, 48> understood{200, 201, 202, 203, 204, 205, 207, 208, 300, 301, 302, 303,
+                                                  307, 308, 400, 401, 402, 403, 404, 405, 406, 407, 408, 409,
+                                                  410, 411, 412, 413, 414, 415, 416, 417, 421, 422, 425, 426,
+                                                  428, 429, 431, 451, 500, 501, 502, 503, 504, 505, 508, 511};
+  return std::binary_search(understood.begin(), understood.end(), status);
+}
+
+NotStored storable(const http::RequestHead& request, const http::ResponseHead& response, const StoreRule& rule,
+                   const Lifetime& lifetime) {
+  if (request.method != "GET") return NotStored::method;
+  if (response.status == 101) return NotStored::upgrade;
+  if (response.status < 200 || response.status > 599) return NotStored::status;
+  if (rule.honour_client_directives && parse_request_cache_control(request.fields).no_store) {
+    return NotStored::request_no_store;
+  }
+  if (response.status != 200 && http::find(request.fields, "Range") != nullptr) return NotStored::range_request;
+  if (response.status == 206 || http::find(response.fields, "Content-Range") != nullptr) {
+    return NotStored::partial_content;
+  }
+  if (answers_the_request_alone(request, response.status)) return NotStored::status;
+
+  const ResponseCacheControl cc = parse_response_cache_control(response.fields);
+  // must-understand, once it is obeyed, takes the place of no-store (RFC 9111 §5.2.2.3).
+  if (cc.must_understand && !is_understood(response.status)) return NotStored::must_understand;
+  if (cc.no_store && !cc.must_understand && !rule.store_despite_no_store) return NotStored::no_store;
+  if (cc.is_private && !rule.store_despite_private) return NotStored::private_response;
+  if (!rule.store_despite_set_cookie && has_any(response.fields, {"Set-Cookie", "Set-Cookie2"}) &&
+      !keeps_set_cookie_out(cc, rule)) {
+    return NotStored::set_cookie;
+  }
+  if (!rule.per_identity && !rule.store_despite_authorization &&
+      http::find(request.fields, "Authorization") != nullptr && !cc.is_public && !cc.s_maxage.present &&
+      !cc.must_revalidate) {
+    return NotStored::authorization;
+  }
+  if (vary_names(response.fields).star) return NotStored::vary_star;
+  return lifetime_refusal(response, lifetime);
+}
+
+bool is_never_stored(std::string_view name) noexcept {
+  switch (name.size()) {
+    case 3:
+      return http::iequals(name, "Age");
+    case 7:
+      if (http::iequals(name, "Trailer") || http::iequals(name, "X-Cache")) return true;
+      break;
+    case 11:
+      return http::iequals(name, "X-Cache-Key");
+    case 14:
+      if (http::iequals(name, "Content-Length")) return true;
+      break;
+    default:
+      break;
+  }
+  return http::is_hop_by_hop(name);
+}
+
+http::FieldList stored_fields(http::FieldSpan response_fields, const StoreRule& rule) {
+  const ResponseCacheControl cc = parse_response_cache_control(response_fields);
+  http::FieldList kept = http::FieldList::copy_of(response_fields);
+  http::remove_hop_by_hop(kept);
+  kept.remove_if([&](const http::Field& field) {
+    return is_never_stored(field.name) || lists(cc.no_cache_fields, field.name) ||
+           (!rule.store_despite_private && lists(cc.private_fields, field.name));
+  });
+  return kept;
+}
+
+}  // namespace larder::policy

@@ -1,0 +1,152 @@
+// Answers from stored responses. Nothing here suspends.
+#include <algorithm>
+#include <random>
+
+#include "larder/http/conditional.hpp"
+#include "larder/http/range.hpp"
+#include "larder/proxy/proxy.hpp"
+
+namespace larder::proxy {
+
+namespace {
+
+// Fields of a 304 (RFC 9110 §15.4.5): those that a 200 would have had and a client needs to update what it has.
+bool belongs_in_304(std::string_view name) {
+  static constexpr std::string_view names[] = {"Cache-Control", "Content-Location", "Date", "ETag", "Expires", "Vary",
+                                               "Last-Modified", "Via"};
+  return std::any_of(std::begin(names), std::end(names), [&](std::string_view n) { return http::iequals(n, name); });
+}
+
+void append_field(std::string& out, std::string_view name, std::string_view value) {
+  out.append(name).append(": ").append(value).append("\r\n");
+}
+
+void retain(net::WholeReply& reply, const store::StoredPtr& stored) {
+  intrusive_ptr_add_ref(stored.get());
+  reply.retained = stored.get();
+  reply.release = [](const void* object) { intrusive_ptr_release(static_cast<const store::StoredResponse*>(object)); };
+}
+
+void release_string(const void* object) { delete static_cast<const std::string*>(object); }
+
+// The reply's own head for anything but the stored response as it stands.
+std::string changed_head(int status, http::FieldSpan fields, std::string_view key, const auto& keep_field) {
+  std::string head = "HTTP/1.1 " + std::to_string(status) + " " + std::string(http::reason_phrase(status)) + "\r\n";
+  for (const auto& field : fields) {
+    if (keep_field(field.name)) append_field(head, field.name, field.value);
+  }
+  append_field(head, "X-Cache-Key", key);
+  return head;
+}
+
+}  // namespace
+
+void Proxy::count(const policy::Route* route, policy::CacheOutcome outcome) noexcept {
+  counters_.count(outcome);
+  if (route == nullptr) return;
+  const auto index = static_cast<std::size_t>(route - shared_.rules->routes.data());
+  counters_.routes[index].outcomes[static_cast<std::size_t>(outcome)].add();
+}
+
+bool Proxy::answer_at_once(net::Exchange& exchange) {
+  const auto& request = exchange.request;
+  if (request.method != "GET" && request.method != "HEAD") return false;
+  if (shared_.coherence == Coherence::strict || names_other_fields(request.fields) || asks_for_upgrade(request) ||
+      http::has_origin_preconditions(request.fields)) {
+    return false;
+  }
+  match_ = shared_.rules->match_cache(request.method, request.path());
+  if (match_.route == nullptr || match_.route->cache_off) return false;
+  policy::canonical_request(request, match_, canonical_);
+  const auto found = shared_.memory.find(canonical_, request.fields);
+  if (!found.stored) return false;
+  const auto now = wall_clock();
+  if (!is_trusted(*found.stored, now)) return false;
+  policy::RequestCacheControl client;
+  if (shared_.rules->honour_client_directives) client = policy::parse_request_cache_control(request.fields);
+  const auto& lifetime = found.stored->parts().lifetime;
+  const auto reuse = policy::decide_reuse(lifetime, client, now);
+  if (reuse.use != policy::Use::serve) return false;
+  counters_.requests.add();
+  counters_.memory_hits.add();
+  count(match_.route, policy::CacheOutcome::hit);
+  Labels labels;
+  labels.outcome = policy::CacheOutcome::hit;
+  labels.ttl = lifetime.freshness_lifetime - lifetime.current_age(now);
+  labels.age = lifetime.current_age(now);
+  labels.detail = "memory";
+  serve_stored(exchange, request, found.stored, labels, now);
+  return true;
+}
+
+void Proxy::serve_stored(net::Exchange& exchange, const http::RequestHead& request, const store::StoredPtr& stored,
+                         const Labels& labels, policy::TimePoint now) {
+  const auto& parts = stored->parts();
+  lines_.clear();
+  append_labels(lines_, labels);
+  net::WholeReply reply;
+
+  if (http::evaluate_for_cache(request.method, request.fields, parts.status, parts.fields, now) ==
+      http::Precondition::not_modified) {
+    const auto head = changed_head(304, parts.fields, stored->base_key(), belongs_in_304);
+    lines_.insert(0, head);
+    reply.more_lines = lines_;
+    exchange.reply.whole(reply);
+    return;
+  }
+
+  const auto& body = stored->body();
+  const auto range = parts.status == 200 ? http::decide_range(request.method, request.fields, parts.fields, body.size())
+                                         : http::RangeDecision{};
+  const auto all_but_type = [](std::string_view name) { return !http::iequals(name, "Content-Type"); };
+  const auto all = [](std::string_view) { return true; };
+  switch (range.kind) {
+    case http::RangeDecision::Kind::whole:
+      reply.head = stored->head();
+      reply.body = body;
+      retain(reply, stored);
+      break;
+    case http::RangeDecision::Kind::unsatisfiable: {
+      auto head = changed_head(416, parts.fields, stored->base_key(), [](std::string_view name) {
+        return belongs_in_304(name);
+      });
+      append_field(head, "Content-Range", http::unsatisfied_content_range(body.size()));
+      append_field(head, "Content-Length", "0");
+      lines_.insert(0, head);
+      break;
+    }
+    case http::RangeDecision::Kind::partial: {
+      if (range.ranges.size() == 1) {
+        const auto part = range.ranges.front();
+        auto head = changed_head(206, parts.fields, stored->base_key(), all);
+        append_field(head, "Content-Range", http::content_range(part, body.size()));
+        append_field(head, "Content-Length", std::to_string(part.size()));
+        lines_.insert(0, head);
+        reply.body = std::string_view(body).substr(static_cast<std::size_t>(part.first),
+                                                   static_cast<std::size_t>(part.size()));
+        retain(reply, stored);
+        break;
+      }
+      const auto boundary = http::multipart_boundary(random_number(), random_number());
+      const auto type = http::first_value(parts.fields, "Content-Type").value_or("");
+      auto* multipart = new std::string;
+      for (const auto part : range.ranges) {
+        multipart->append(http::multipart_part_head(boundary, type, part, body.size()));
+        multipart->append(body, static_cast<std::size_t>(part.first), static_cast<std::size_t>(part.size()));
+      }
+      multipart->append(http::multipart_end(boundary));
+      auto head = changed_head(206, parts.fields, stored->base_key(), all_but_type);
+      append_field(head, "Content-Type", http::multipart_content_type(boundary));
+      append_field(head, "Content-Length", std::to_string(multipart->size()));
+      lines_.insert(0, head);
+      reply.body = *multipart;
+      reply.retained = multipart;
+      reply.release = release_string;
+      break;
+    }
+  }
+  reply.more_lines = lines_;
+  exchange.reply.whole(reply);
+}
+
+}  // namespace larder::proxy

@@ -1,0 +1,162 @@
+#include "larder/proxy/origin_fetch.hpp"
+
+#include <algorithm>
+#include <array>
+#include <boost/asio/co_spawn.hpp>
+#include <charconv>
+
+#include "larder/net/error.hpp"
+
+namespace larder::proxy {
+
+namespace asio = boost::asio;
+using net::Error;
+
+namespace {
+
+net::Awaitable<net::error_code> send_piece(net::OriginConnection& connection, std::string_view piece, bool chunked) {
+  if (!chunked) co_return co_await connection.send(piece);
+  std::array<char, 20> size_line{};
+  auto* end = std::to_chars(size_line.data(), size_line.data() + 16, piece.size(), 16).ptr;
+  *end++ = '\r';
+  *end++ = '\n';
+  std::array<iovec, 3> pieces{iovec{size_line.data(), static_cast<std::size_t>(end - size_line.data())},
+                              iovec{const_cast<char*>(piece.data()), piece.size()},  // sendmsg only reads
+                              iovec{const_cast<char*>("\r\n"), 2}};
+  const std::span<iovec> all(pieces);
+  co_return co_await connection.send(all);
+}
+
+// Runs beside the reading of the response. `connection` outlives it: end_upload() is awaited before the lease goes.
+net::Awaitable<void> upload_body(net::OriginConnection& connection, net::RequestBody& body, bool chunked,
+                                 std::shared_ptr<Upload> upload, net::Milliseconds read_timeout) {
+  for (;;) {
+    const auto piece = co_await body.read();
+    if (!piece) {
+      upload->error = piece.error();
+      // The request cannot be completed, and the origin must not take it for complete.
+      connection.close();
+      break;
+    }
+    upload->begun = true;
+    if (piece->empty()) {
+      if (chunked) {
+        std::string end = "0\r\n";
+        for (const auto& field : body.trailers().span()) end.append(field.name).append(": ").append(field.value).append("\r\n");
+        end += "\r\n";
+        upload->error = co_await connection.send(std::string_view(end));
+      }
+      break;
+    }
+    const auto bytes = *piece;
+    upload->error = co_await send_piece(connection, bytes, chunked);
+    // An origin that stops reading may have answered already (413, say): its response is still read.
+    if (upload->error) break;
+  }
+  // From here on the origin is expected to answer.
+  connection.set_read_timeout(read_timeout);
+  upload->done = true;
+  upload->finished->notify();
+}
+
+}  // namespace
+
+net::Awaitable<OriginResponse> fetch(net::OriginPool& pool, const OriginRequest& request) {
+  OriginResponse response;
+  std::vector<const net::OriginServer*> tried;
+  const auto executor = co_await asio::this_coro::executor;
+  bool fresh = false;
+  pool.count_request();
+  // Every server may fail to connect once; one more round pays for a kept connection that had died.
+  const auto attempts = pool.server_count() + 1;
+  for (std::size_t attempt = 0; attempt < attempts; ++attempt) {
+    if (attempt > 0) pool.count_retry();
+    auto lease = co_await pool.acquire(tried, fresh);
+    response.server = tried.back()->authority;
+    if (!lease) {
+      response.error = lease.error();
+      // Nothing was sent: another server may be asked, whatever the method.
+      if (tried.size() >= pool.server_count() || response.error == Error::origin_busy) co_return response;
+      continue;
+    }
+    auto& connection = lease->connection();
+    const bool reused = lease->is_reused();
+    if (request.on_connection) request.on_connection(&connection);
+    const auto head = request.head(lease->server().authority);
+    response.error = co_await connection.send(std::string_view(head));
+    response.upload.reset();
+    if (!response.error) {
+      if (request.body != nullptr) {
+        response.upload = std::make_shared<Upload>(executor);
+        // While the client still sends, the origin owes nothing; the client's own limits hold.
+        connection.set_read_timeout(std::chrono::hours(24));
+        asio::co_spawn(executor,
+                       upload_body(connection, *request.body, request.chunked, response.upload,
+                                   pool.parameters().read_timeout),
+                       [](const std::exception_ptr&) {});
+      }
+      for (;;) {
+        const auto received = co_await connection.read_head(request.method == "HEAD");
+        if (!received) {
+          response.error = received.error();
+          response.fault = connection.fault();
+          break;
+        }
+        if (received->status >= 200 || received->status == 101) {
+          if (request.on_connection) request.on_connection(nullptr);
+          response.head = *received;
+          response.lease = std::move(*lease);
+          response.error = {};
+          co_return response;
+        }
+        if (request.on_interim) (void)co_await request.on_interim(*received);
+      }
+    }
+    if (request.on_connection) request.on_connection(nullptr);
+    const bool answered = connection.has_answered();
+    connection.close();
+    bool body_begun = false;
+    if (response.upload) {
+      if (!response.upload->done) request.body->cancel();
+      while (!response.upload->done) co_await response.upload->finished->wait();
+      body_begun = response.upload->begun;
+      if (response.upload->error == Error::client_gone || response.upload->error == Error::client_timeout ||
+          response.upload->error == Error::client_malformed_body) {
+        response.error = response.upload->error;
+        response.reached = true;
+        co_return response;
+      }
+    }
+    response.reached = true;
+    const bool closed = response.error == Error::origin_closed;
+    if (!closed || answered || body_begun || request.body != nullptr || !http::is_idempotent(request.method)) {
+      co_return response;
+    }
+    // The connection ended before an answer began. A kept one may merely have been too old: the same server is asked again
+    // on a new one; otherwise another server is.
+    if (reused) {
+      tried.pop_back();
+      fresh = true;
+    } else if (tried.size() >= pool.server_count()) {
+      co_return response;
+    }
+  }
+  co_return response;
+}
+
+net::Awaitable<void> end_upload(OriginResponse& response, net::RequestBody* body) {
+  if (!response.upload || response.upload->done) co_return;
+  response.lease.connection().close();
+  body->cancel();
+  while (!response.upload->done) co_await response.upload->finished->wait();
+}
+
+int status_of(const net::error_code& error) noexcept {
+  if (error == Error::client_malformed_body) return 400;
+  if (error == Error::client_timeout || error == Error::client_gone) return 408;
+  if (error == Error::origin_timeout || error == Error::origin_connect_timeout) return 504;
+  if (error == Error::origin_busy) return 503;
+  return 502;
+}
+
+}  // namespace larder::proxy

@@ -1,0 +1,399 @@
+#include "larder/proxy/purge_bus.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <random>
+
+#include "larder/store/codec.hpp"
+
+namespace larder::proxy {
+
+namespace asio = boost::asio;
+
+namespace {
+using Timer = asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>,
+                                         net::Executor>;
+constexpr std::chrono::milliseconds operation_deadline{2000};
+constexpr std::chrono::milliseconds retry_pause{200};
+// A sweep looks at this many keys per step and pauses between steps, so that Redis stays free for others.
+constexpr std::string_view sweep_step = "256";
+constexpr std::chrono::milliseconds sweep_pause{5};
+constexpr std::size_t max_waiting_sweeps = 32;
+constexpr std::string_view most_selectors = "16384";
+
+net::Awaitable<void> pause(std::chrono::milliseconds duration) {
+  Timer timer(co_await asio::this_coro::executor);
+  timer.expires_after(duration);
+  (void)co_await timer.async_wait(net::as_result);
+}
+}  // namespace
+
+std::uint64_t random_number() {
+  std::random_device device;
+  return (static_cast<std::uint64_t>(device()) << 32U) | device();
+}
+
+std::string_view to_string(Trust trust) noexcept {
+  switch (trust) {
+    case Trust::whole: return "whole";
+    case Trust::bounded: return "bounded";
+    case Trust::none: return "none";
+  }
+  return "none";
+}
+
+PurgeBus::PurgeBus(asio::io_context& context, const RedisParameters& parameters, store::PurgeLog& log,
+                   std::unique_ptr<store::Journal> journal, ErrorLog& errors)
+    : context_(context),
+      parameters_(parameters),
+      log_(log),
+      journal_(std::move(journal)),
+      errors_(errors),
+      node_(std::to_string(random_number())),
+      push_(context, parameters.connection,
+            [this](redis::Event event, std::string_view detail) {
+              subscribed_ = false;
+              if (event == redis::Event::connected) {
+                attach_requested_ = true;
+              } else {
+                detach(detail);
+              }
+              wake_->notify();
+            }),
+      commands_(context, parameters.connection,
+                [this](redis::Event event, std::string_view detail) {
+                  if (event == redis::Event::connect_failed) {
+                    errors_.report(fmt::format("Redis is not reachable: {}; serving from memory and origin", detail));
+                  } else if (event == redis::Event::connected) {
+                    spdlog::info("Redis connected ({}:{})", parameters_.connection.host, parameters_.connection.port);
+                  }
+                  wake_->notify();
+                }),
+      wake_(std::make_shared<net::WaitPoint>(context.get_executor())),
+      // Nothing is known yet of other nodes: as if the channel had broken with others there, but for the bound.
+      trust_(parameters.coherence == Coherence::strict ? Trust::none : Trust::bounded) {
+  push_.on_message([this](std::string_view, std::string_view payload) { on_push(payload); });
+}
+
+PurgeBus::~PurgeBus() = default;
+
+void PurgeBus::start() {
+  if (journal_) {
+    for (const auto& selectors : journal_->recovered()) log_.apply_local(selectors, true);
+    if (const auto n = journal_->size(); n > 0) {
+      spdlog::warn("{} purges of an earlier run were not delivered to Redis; they hold here and will be delivered", n);
+    }
+  }
+  push_.start();
+  commands_.start();
+  asio::co_spawn(context_.get_executor(), maintain(), asio::detached);
+  asio::co_spawn(context_.get_executor(), heartbeat(), asio::detached);
+}
+
+void PurgeBus::stop() {
+  stopped_ = true;
+  push_.stop();
+  commands_.stop();
+  wake_->notify();
+}
+
+bool PurgeBus::is_attached_to(std::string_view run_id) const {
+  if (!is_attached()) return false;
+  const std::lock_guard lock(mutex_);
+  return run_id_ == run_id;
+}
+
+void PurgeBus::journal(std::vector<policy::Selector> selectors, std::function<void()> done) {
+  asio::post(context_, [this, selectors = std::move(selectors), done = std::move(done)] {
+    append_to_journal(selectors);
+    done();
+    wake_->notify();
+  });
+}
+
+// Appending and clearing both happen on the context's one thread, so a purge is never cleared before it was delivered: it
+// is pending in the log before it is appended, and the file is cleared only while nothing is pending.
+void PurgeBus::append_to_journal(const std::vector<policy::Selector>& selectors) {
+  if (!journal_) return;
+  std::uint64_t record = 0;
+  if (const auto error = journal_->append(selectors, record)) {
+    errors_.report(fmt::format("a purge that Redis has not got could not be written to the journal: {}; it holds as "
+                               "long as this process runs",
+                               error.message()));
+  }
+}
+
+void PurgeBus::clear_journal_if_delivered() {
+  if (!journal_ || journal_->size() == 0 || log_.pending_count() > 0) return;
+  if (const auto error = journal_->clear()) {
+    errors_.report(fmt::format("the purge journal could not be cleared: {}", error.message()));
+  }
+}
+
+void PurgeBus::request_attach() {
+  attach_requested_ = true;
+  wake_->notify();
+}
+
+void PurgeBus::request_sweep(std::span<const policy::Selector> selectors) {
+  // The narrowest key pattern that covers the selectors; tags and paths say nothing of keys.
+  std::string pattern;
+  for (const auto& selector : selectors) {
+    std::string one = "cache:*";
+    if (selector.kind == policy::SelectorKind::type) one = "cache:" + selector.value + ":*";
+    if (selector.kind == policy::SelectorKind::glob) one = selector.value;
+    if (selector.kind == policy::SelectorKind::key) one = selector.value + "*";
+    pattern = pattern.empty() || pattern == one ? one : "cache:*";
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    if (std::find(sweeps_.begin(), sweeps_.end(), pattern) != sweeps_.end()) return;
+    if (sweeps_.size() >= max_waiting_sweeps) sweeps_.assign(1, "cache:*");
+    else sweeps_.push_back(pattern);
+  }
+  wake_->notify();
+}
+
+PurgeBusState PurgeBus::state() const {
+  return {.attached = is_attached(),
+          .trust = trust(),
+          .alone = alone_.load(),
+          .pending = log_.pending_count(),
+          .journalled = journal_ ? journal_->size() : 0,
+          .attaches = attaches_.load(),
+          .epochs = epochs_.load(),
+          .heard = heard_.load(),
+          .swept = swept_.load()};
+}
+
+void PurgeBus::detach(std::string_view why) {
+  if (!attached_.exchange(false)) return;
+  if (parameters_.coherence == Coherence::strict) {
+    trust_ = Trust::none;
+  } else {
+    // With no other node there is nobody whose purges could be missed.
+    trust_ = alone_ ? Trust::whole : Trust::none;
+  }
+  errors_.report(fmt::format("the push channel is down ({}); memory is trusted: {}", why, to_string(trust())));
+}
+
+void PurgeBus::on_push(std::string_view payload) {
+  auto push = parse_push(payload);
+  if (!push) {
+    errors_.report("a message on the purge channel is not ours; attaching anew");
+    request_attach();
+    return;
+  }
+  if (holding_) {
+    held_.push_back(std::move(*push));
+    return;
+  }
+  apply(*push);
+}
+
+void PurgeBus::apply(const PushMessage& push) {
+  if (push.kind == PushMessage::Kind::hello) {
+    if (push.node != node_) alone_ = false;
+    return;
+  }
+  if (push.epoch != log_.epoch()) {
+    // The log was lost and begun anew. Until we have attached, others' purges may be unknown to us.
+    detach("another epoch began");
+    request_attach();
+    return;
+  }
+  if (push.kind == PushMessage::Kind::purge) {
+    log_.apply_fleet(push.clock, push.selectors);
+    heard_.fetch_add(1, std::memory_order_relaxed);
+  }
+}
+
+PurgeBus::Awaitable<void> PurgeBus::maintain() {
+  while (!stopped_) {
+    if (push_.is_ready() && commands_.is_ready()) {
+      if (attach_requested_ || !attached_) {
+        attach_requested_ = false;
+        const bool done = co_await attach();
+        if (!done && !stopped_) {
+          attach_requested_ = true;
+          co_await pause(retry_pause);
+          continue;
+        }
+      }
+      if (log_.pending_count() > 0) co_await deliver();
+      clear_journal_if_delivered();
+      std::string pattern;
+      {
+        const std::lock_guard lock(mutex_);
+        if (!sweeps_.empty()) {
+          pattern = std::move(sweeps_.front());
+          sweeps_.pop_front();
+        }
+      }
+      if (!pattern.empty()) {
+        co_await sweep(std::move(pattern));
+        continue;
+      }
+    }
+    if (stopped_) break;
+    co_await wake_->wait();
+  }
+}
+
+PurgeBus::Awaitable<bool> PurgeBus::attach() {
+  const std::vector<std::string_view> info_arguments{"INFO", "server"};
+  const auto info = co_await commands_.command(info_arguments, operation_deadline);
+  if (!info) co_return false;
+  // Without INFO (forbidden by an ACL) a restart of Redis cannot be told from a broken connection.
+  const auto run_id = info->is_error() ? std::string{} : run_id_of(info->text);
+  if (info->is_error()) {
+    errors_.report(fmt::format("INFO is refused ({}): a restart of Redis that loses purges will not be noticed",
+                               info->text));
+  }
+  holding_ = true;
+  if (!subscribed_) {
+    const std::vector<std::string_view> subscribe{"SUBSCRIBE", parameters_.namespace_key};
+    const auto subscribed = co_await push_.command(subscribe, operation_deadline);
+    if (!subscribed || subscribed->is_error()) {
+      holding_ = false;
+      held_.clear();
+      errors_.report(fmt::format("cannot subscribe to the purge channel: {}",
+                                 subscribed ? subscribed->text : subscribed.error().message()));
+      co_return false;
+    }
+    subscribed_ = true;
+  }
+  const auto known_epoch = log_.epoch();
+  const auto known_clock = log_.clock();
+  const auto known_epoch_text = std::to_string(known_epoch);
+  const auto known_clock_text = std::to_string(known_clock);
+  const auto new_epoch = std::to_string(random_number());
+  const std::vector<std::string_view> arguments{"EVAL", attach_script(), "1", parameters_.namespace_key,
+                                                parameters_.namespace_key, run_id, new_epoch, known_epoch_text,
+                                                known_clock_text, node_};
+  const auto reply = co_await commands_.command(arguments, operation_deadline);
+  auto held = std::exchange(held_, {});
+  holding_ = false;
+  const auto attached = reply ? parse_attach(*reply) : std::nullopt;
+  if (!attached || !subscribed_) {
+    errors_.report(fmt::format("cannot attach to the purge log in Redis: {}",
+                               reply ? (reply->is_error() ? reply->text : "unexpected reply")
+                                     : reply.error().message()));
+    co_return false;
+  }
+  if (attached->epoch != known_epoch) {
+    epochs_.fetch_add(1, std::memory_order_relaxed);
+    spdlog::info("purge log: epoch {} at clock {}; what was stored under another epoch is dead", attached->epoch,
+                 attached->clock);
+  }
+  for (const auto& [clock, selectors] : attached->purges) log_.apply_fleet(clock, selectors);
+  log_.enter_epoch(attached->epoch, attached->clock, attached->floor);
+  {
+    const std::lock_guard lock(mutex_);
+    run_id_ = run_id;
+  }
+  for (const auto& push : held) {
+    if (push.kind == PushMessage::Kind::hello || push.epoch == attached->epoch) apply(push);
+  }
+  attaches_.fetch_add(1, std::memory_order_relaxed);
+  attached_ = true;
+  trust_ = Trust::whole;
+  co_return true;
+}
+
+PurgeBus::Awaitable<void> PurgeBus::deliver() {
+  const auto pending = log_.pending();
+  const auto most = most_selectors;
+  for (const auto& purge : pending) {
+    std::string run_id;
+    {
+      const std::lock_guard lock(mutex_);
+      run_id = run_id_;
+    }
+    const auto payload = encode_payload(purge.selectors);
+    const auto new_epoch = std::to_string(random_number());
+    const std::vector<std::string_view> arguments{"EVAL", purge_script(), "1", parameters_.namespace_key,
+                                                  parameters_.namespace_key, run_id, new_epoch, most, payload};
+    const auto reply = co_await commands_.command(arguments, operation_deadline);
+    const auto done = reply ? parse_purge(*reply) : std::nullopt;
+    if (!done) {
+      errors_.report(fmt::format("{} purges still wait for Redis: {}", log_.pending_count(),
+                                 reply ? reply->text : reply.error().message()));
+      co_await pause(retry_pause);
+      wake_->notify();
+      co_return;
+    }
+    if (done->first != log_.epoch()) {
+      // The log was begun anew between attach and now; attaching learns its state, and the purge stays pending until
+      // it is known to stand in the epoch we are in.
+      request_attach();
+      co_return;
+    }
+    log_.delivered(purge.sequence, done->second);
+    request_sweep(purge.selectors);
+  }
+  if (!pending.empty()) spdlog::info("{} waiting purges were delivered to Redis", pending.size());
+}
+
+// Says whether the channel is alive, and whether anyone else is there. A paused Redis breaks no connection: only an
+// unanswered PING shows it.
+PurgeBus::Awaitable<void> PurgeBus::heartbeat() {
+  while (!stopped_) {
+    co_await pause(parameters_.push_heartbeat);
+    if (stopped_ || !attached_) continue;
+    const std::vector<std::string_view> ping{"PING"};
+    const auto pong = co_await push_.command(ping, parameters_.push_heartbeat);
+    if (stopped_) break;
+    if (!pong) {
+      detach(pong.error().message());
+      push_.reconnect();
+      continue;
+    }
+    const std::vector<std::string_view> count{"PUBSUB", "NUMSUB", parameters_.namespace_key};
+    const auto subscribers = co_await commands_.command(count, parameters_.push_heartbeat);
+    if (subscribers && subscribers->elements.size() == 2) {
+      const auto& n = subscribers->elements[1];
+      const auto others = n.kind == redis::Reply::Kind::integer ? n.integer : 2;
+      alone_ = others <= 1;
+    }
+    if (log_.pending_count() > 0 || (journal_ && journal_->size() > 0)) wake_->notify();
+  }
+}
+
+PurgeBus::Awaitable<void> PurgeBus::sweep(std::string pattern) {
+  std::string cursor = "0";
+  std::uint64_t removed = 0;
+  do {
+    const std::vector<std::string_view> scan{"SCAN", cursor, "MATCH", pattern, "COUNT", sweep_step};
+    const auto page = co_await commands_.command(scan, operation_deadline);
+    if (!page || page->elements.size() != 2 || !attached_) co_return;
+    cursor = page->elements[0].text;
+    const auto& keys = page->elements[1].elements;
+    std::vector<std::vector<std::string_view>> fronts;
+    for (const auto& key : keys) fronts.push_back({"GETRANGE", key.text, "0", "4095"});
+    if (!fronts.empty()) {
+      const auto replies = co_await commands_.pipeline(fronts, operation_deadline);
+      if (!replies) co_return;
+      std::vector<std::string_view> unlink{"UNLINK"};
+      for (std::size_t i = 0; i < keys.size(); ++i) {
+        const auto summary = store::summarise((*replies)[i].text);
+        const auto* entry = std::get_if<store::RecordSummary>(&summary);
+        if (entry == nullptr) continue;  // a vary marker, a foreign value, or a front too long to judge
+        if (log_.alive_remote(entry->subject(), entry->stamp) != store::Liveness::alive) unlink.push_back(keys[i].text);
+      }
+      if (unlink.size() > 1) {
+        removed += unlink.size() - 1;
+        (void)co_await commands_.command(unlink, operation_deadline);
+      }
+    }
+    co_await pause(sweep_pause);
+  } while (cursor != "0" && !stopped_);
+  swept_.fetch_add(removed, std::memory_order_relaxed);
+}
+
+}  // namespace larder::proxy

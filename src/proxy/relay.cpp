@@ -1,0 +1,170 @@
+// What the cache has no part in: requests and responses relayed as they come.
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include "larder/http/hop_by_hop.hpp"
+#include "larder/net/error.hpp"
+#include "larder/net/tunnel.hpp"
+#include "larder/proxy/proxy.hpp"
+
+namespace larder::proxy {
+
+OriginRequest Proxy::origin_request(net::Exchange* exchange, const http::RequestHead& request, http::FieldSpan fields,
+                                    std::string_view client_address) const {
+  OriginRequest origin;
+  origin.method = request.method;
+  ForwardedBody body;
+  std::string upgrade;
+  ForwardParameters parameters{.node_name = shared_.cache.node_name, .client_address = client_address,
+                               .trust_forwarded = shared_.trust_forwarded, .expects_continue = false, .upgrade = false};
+  if (exchange != nullptr) {
+    origin.body = exchange->body;
+    body.present = exchange->body != nullptr;
+    if (body.present) {
+      body.length = exchange->body->length();
+      origin.chunked = !body.length;
+      parameters.expects_continue = exchange->expects_continue;
+    }
+    if (asks_for_upgrade(exchange->request)) {
+      upgrade = http::combined(exchange->request.fields, "Upgrade").value_or("");
+    }
+    origin.on_interim = [exchange](const http::ResponseHead& head) -> Awaitable<net::error_code> {
+      auto interim = head;
+      auto interim_fields = http::FieldList::copy_of(head.fields);
+      http::remove_hop_by_hop(interim_fields);
+      interim.fields = interim_fields;
+      co_return co_await exchange->reply.interim(interim);
+    };
+    origin.on_connection = [exchange](net::OriginConnection* connection) {
+      if (connection == nullptr) {
+        exchange->on_client_gone = nullptr;
+      } else {
+        exchange->on_client_gone = [connection] { connection->close(); };
+      }
+    };
+  }
+  origin.head = [this, &request, fields, body, upgrade, parameters](std::string_view authority) {
+    const auto host = shared_.preserve_host && !request.authority.empty() ? request.authority : authority;
+    return origin_request_head(request, fields, host, body, upgrade, parameters);
+  };
+  return origin;
+}
+
+Proxy::Awaitable<void> Proxy::relay(net::Exchange& exchange, const http::RequestHead& request, Labels labels,
+                                    const policy::Route* route) {
+  count(route, labels.outcome);
+  const auto origin = origin_request(&exchange, request, request.fields, exchange.client_address);
+  auto response = co_await fetch(origins_, origin);
+  if (response.error) {
+    report_origin_error(request.method, request.target, response);
+    reply_with_failure(exchange, response, labels);
+    co_return;
+  }
+  if (response.head.status == 101) {
+    co_await relay_upgraded(exchange, response);
+    co_return;
+  }
+  co_await relay_response(exchange, response, labels);
+  co_await end_upload(response, exchange.body);
+}
+
+// Streams the response piece by piece; the client's pace is the origin's pace.
+Proxy::Awaitable<void> Proxy::relay_response(net::Exchange& exchange, OriginResponse& response, const Labels& labels) {
+  auto& connection = response.lease.connection();
+  auto head = response.head;
+  const auto fields = response_fields(head, shared_.cache.node_name, wall_clock());
+  head.fields = fields;
+  std::string lines;
+  auto complete = labels;
+  complete.forward_status = head.status;
+  append_labels(lines, complete);
+  exchange.reply.begin(head, lines, connection.length());
+  // While the origin is silent only a look at the client shows that it is gone.
+  exchange.on_client_gone = [&connection] { connection.close(); };
+  bool sent_head = false;
+  for (;;) {
+    auto piece = connection.buffered_body();
+    if (piece && piece->empty() && !connection.body_done()) {
+      if (!sent_head) {
+        // The head must not wait for a body that may take its time.
+        if (co_await exchange.reply.flush()) break;
+        sent_head = true;
+      }
+      piece = co_await connection.read_body();
+    }
+    if (!piece) {
+      response.error = piece.error();
+      response.fault = connection.fault();
+      report_origin_error(exchange.request.method, exchange.request.target, response);
+      exchange.reply.cut_short();
+      break;
+    }
+    if (piece->empty()) {
+      exchange.reply.finish(connection.trailers());
+      break;
+    }
+    const auto bytes = *piece;
+    if (co_await exchange.reply.write(bytes)) {
+      connection.close();
+      exchange.reply.cut_short();
+      break;
+    }
+    sent_head = true;
+  }
+  exchange.on_client_gone = nullptr;
+}
+
+Proxy::Awaitable<void> Proxy::relay_upgraded(net::Exchange& exchange, OriginResponse& response) {
+  auto& connection = response.lease.connection();
+  auto head = response.head;
+  auto fields = response_fields(head, shared_.cache.node_name, wall_clock());
+  const auto protocols = http::combined(head.fields, "Upgrade");
+  if (!asks_for_upgrade(exchange.request) || !protocols) {
+    response.error = net::Error::origin_malformed;
+    report_origin_error(exchange.request.method, exchange.request.target, response);
+    connection.close();
+    reply_with_failure(exchange, response, {});
+    co_return;
+  }
+  fields.add("Connection", "upgrade");
+  fields.add("Upgrade", *protocols);
+  head.fields = fields;
+  exchange.reply.begin(head, {}, std::nullopt);
+  const auto error = co_await exchange.reply.flush();
+  std::string_view from_client;
+  auto* client = exchange.reply.take_over(from_client);
+  if (error || client == nullptr) {
+    connection.close();
+    co_return;
+  }
+  co_await net::relay_tunnel(*client, from_client, connection.stream(), connection.already_read(), wheel_,
+                             shared_.tunnel_idle_timeout);
+  connection.close();
+}
+
+void Proxy::report_origin_error(std::string_view method, std::string_view target, const OriginResponse& response) {
+  const auto status = status_of(response.error);
+  if (status == 400 || status == 408 || response.error == net::Error::cancelled) return;  // the client's doing
+  counters_.origin_errors.add();
+  std::string detail = response.error.message();
+  if (response.error == net::Error::origin_malformed) detail += fmt::format(" ({})", net::to_string(response.fault));
+  shared_.origin_errors.report(
+      fmt::format("{} {} at {}: {}", method, target.substr(0, target.find('?')), response.server, detail));
+}
+
+void Proxy::reply_with_failure(net::Exchange& exchange, const OriginResponse& response, const Labels& labels) {
+  if (exchange.reply.begun()) return;
+  std::string lines;
+  append_labels(lines, labels);
+  std::string text;
+  switch (status_of(response.error)) {
+    case 400: text = "the request body is malformed"; break;
+    case 408: text = "the request body did not arrive in time"; break;
+    case 503: text = "all connections to the origin are in use; try again later"; break;
+    case 504: text = "the origin did not answer in time"; break;
+    default: text = "the origin is not reachable or gave no valid answer"; break;
+  }
+  net::reply_with_text(exchange.reply, status_of(response.error), text, lines);
+}
+
+}  // namespace larder::proxy

@@ -1,0 +1,257 @@
+#include "larder/store/fill_table.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <utility>
+
+namespace larder::store {
+
+namespace {
+constexpr std::size_t segment_size = 64UL << 10;
+// How far the producer may run ahead of the slowest reader once the body can no longer be stored.
+constexpr std::size_t window = 1UL << 20;
+}  // namespace
+
+Fill::Fill(PurgeStamp stamp, std::size_t max_object, std::atomic<std::size_t>& bytes_in_fills)
+    : stamp_(stamp), max_object_(max_object), bytes_in_fills_(bytes_in_fills) {}
+
+Fill::~Fill() { bytes_in_fills_.fetch_sub(charged_, std::memory_order_relaxed); }
+
+void Fill::wake_readers(std::unique_lock<std::mutex>& lock) {
+  auto waiting = std::exchange(waiting_, {});
+  lock.unlock();
+  for (auto& wake : waiting) wake();
+}
+
+std::uint64_t Fill::slowest() const noexcept {
+  std::uint64_t offset = total_;
+  for (const auto& [id, at] : reader_offsets_) offset = std::min(offset, at);
+  return offset;
+}
+
+void Fill::drop_read_segments() {
+  const auto read = slowest();
+  while (!segments_.empty() && dropped_ + segments_.front()->size() <= read && segments_.size() > 1) {
+    const auto size = segments_.front()->size();
+    const auto capacity = segments_.front()->capacity();
+    dropped_ += size;
+    charged_ -= capacity;
+    bytes_in_fills_.fetch_sub(capacity, std::memory_order_relaxed);
+    segments_.pop_front();
+  }
+}
+
+void Fill::publish_head(FillHead head) {
+  std::unique_lock lock(mutex_);
+  head_ = std::make_shared<const FillHead>(std::move(head));
+  phase_ = FillPhase::streaming;
+  wake_readers(lock);
+}
+
+Append Fill::append(std::string_view bytes) {
+  std::unique_lock lock(mutex_);
+  if (!outgrown_ && total_ + bytes.size() > max_object_) outgrown_ = true;
+  if (outgrown_) {
+    if (reader_offsets_.empty()) return Append::no_reader;
+    drop_read_segments();
+    if (total_ - std::max(slowest(), dropped_) > window && !bytes.empty()) return Append::wait;
+  }
+  while (!bytes.empty()) {
+    if (segments_.empty() || segments_.back()->size() == segments_.back()->capacity()) {
+      auto segment = std::make_shared<std::string>();
+      // A known length gets one segment of just that size, which then is the stored body as it stands.
+      const bool whole = segments_.empty() && head_ && head_->length && *head_->length <= max_object_;
+      segment->reserve(whole ? static_cast<std::size_t>(*head_->length) : segment_size);
+      charged_ += segment->capacity();
+      bytes_in_fills_.fetch_add(segment->capacity(), std::memory_order_relaxed);
+      segments_.push_back(std::move(segment));
+    }
+    auto& last = *segments_.back();
+    const auto n = std::min(bytes.size(), last.capacity() - last.size());
+    last.append(bytes.substr(0, n));
+    total_ += n;
+    bytes.remove_prefix(n);
+  }
+  const auto result = outgrown_ ? Append::unstored : Append::kept;
+  wake_readers(lock);
+  return result;
+}
+
+SharedBody Fill::whole_body() {
+  const std::unique_lock lock(mutex_);
+  if (outgrown_ || dropped_ != 0) return nullptr;
+  if (segments_.empty()) return std::make_shared<const std::string>();
+  if (segments_.size() == 1 && segments_.front()->size() * 5 >= segments_.front()->capacity() * 4) {
+    return segments_.front();
+  }
+  auto body = std::make_shared<std::string>();
+  body->reserve(static_cast<std::size_t>(total_));
+  for (const auto& segment : segments_) body->append(*segment);
+  return body;
+}
+
+void Fill::complete(StoredPtr stored) {
+  std::unique_lock lock(mutex_);
+  stored_ = std::move(stored);
+  phase_ = FillPhase::complete;
+  wake_readers(lock);
+}
+
+void Fill::answer(StoredPtr stored, policy::CacheOutcome outcome) {
+  std::unique_lock lock(mutex_);
+  stored_ = std::move(stored);
+  outcome_ = outcome;
+  phase_ = FillPhase::answered;
+  wake_readers(lock);
+}
+
+void Fill::decline() {
+  std::unique_lock lock(mutex_);
+  phase_ = FillPhase::declined;
+  wake_readers(lock);
+}
+
+void Fill::fail(int status) {
+  std::unique_lock lock(mutex_);
+  failure_status_ = status;
+  phase_ = FillPhase::failed;
+  wake_readers(lock);
+}
+
+void Fill::on_space(Wake wake) {
+  std::unique_lock lock(mutex_);
+  if (reader_offsets_.empty() || total_ - std::max(slowest(), dropped_) <= window) {
+    lock.unlock();
+    wake();
+    return;
+  }
+  space_wake_ = std::move(wake);
+}
+
+FillReader::FillReader(std::shared_ptr<Fill> fill) : fill_(std::move(fill)) {
+  const std::unique_lock lock(fill_->mutex_);
+  id_ = fill_->next_reader_++;
+  // A reader that comes after bytes were dropped cannot be served whole; the table no longer hands such a fill out.
+  offset_ = fill_->dropped_;
+  fill_->reader_offsets_.emplace(id_, offset_);
+}
+
+FillReader::~FillReader() {
+  Wake wake;
+  {
+    const std::unique_lock lock(fill_->mutex_);
+    fill_->reader_offsets_.erase(id_);
+    wake = std::exchange(fill_->space_wake_, nullptr);
+  }
+  if (wake) wake();
+}
+
+FillView FillReader::view() {
+  const std::unique_lock lock(fill_->mutex_);
+  FillView view;
+  view.phase = fill_->phase_;
+  view.head = fill_->head_;
+  view.stored = fill_->stored_;
+  view.outcome = fill_->outcome_;
+  view.failure_status = fill_->failure_status_;
+  auto at = fill_->dropped_;
+  for (const auto& segment : fill_->segments_) {
+    if (offset_ < at + segment->size()) {
+      view.bytes = std::string_view(*segment).substr(static_cast<std::size_t>(offset_ - at));
+      break;
+    }
+    at += segment->size();
+  }
+  return view;
+}
+
+void FillReader::advance(std::size_t n) {
+  Wake wake;
+  {
+    const std::unique_lock lock(fill_->mutex_);
+    offset_ += n;
+    fill_->reader_offsets_[id_] = offset_;
+    if (fill_->space_wake_ && fill_->total_ - fill_->slowest() <= window) {
+      wake = std::exchange(fill_->space_wake_, nullptr);
+    }
+  }
+  if (wake) wake();
+}
+
+void FillReader::on_change(const FillView& seen, Wake wake) {
+  std::unique_lock lock(fill_->mutex_);
+  if (fill_->phase_ != seen.phase || fill_->total_ > offset_) {
+    lock.unlock();
+    wake();
+    return;
+  }
+  fill_->waiting_.push_back(std::move(wake));
+}
+
+FillTable::FillTable(std::size_t max_object, std::size_t budget)
+    : max_object_(max_object), budget_(budget), shards_(shard_count) {}
+
+FillTable::Shard& FillTable::shard(std::string_view canonical, std::size_t& hash) {
+  hash = std::hash<std::string_view>{}(canonical);
+  return shards_[hash % shard_count];
+}
+
+FillTicket FillTable::join(const std::string& canonical, const policy::PurgeSubject& subject, const PurgeLog& log,
+                           policy::TimePoint now) {
+  std::size_t hash = 0;
+  auto& shard = this->shard(canonical, hash);
+  const std::unique_lock lock(shard.mutex);
+  if (const auto unstorable = shard.unstorable.find(hash); unstorable != shard.unstorable.end()) {
+    if (unstorable->second > now) return {FillRole::alone, nullptr};
+    shard.unstorable.erase(unstorable);
+  }
+  const auto found = shard.fills.find(canonical);
+  if (found != shard.fills.end() &&
+      log.alive_since(subject, found->second->stamp().sequence) == Liveness::alive) {
+    return {FillRole::follow, found->second};
+  }
+  if (bytes_in_fills() > budget_) return {FillRole::alone, nullptr};
+  auto fill = std::make_shared<Fill>(log.stamp(), max_object_, bytes_in_fills_);
+  shard.fills.insert_or_assign(canonical, fill);
+  return {FillRole::lead, std::move(fill)};
+}
+
+std::shared_ptr<Fill> FillTable::unlisted(const PurgeLog& log) {
+  if (bytes_in_fills() > budget_) return nullptr;
+  return std::make_shared<Fill>(log.stamp(), max_object_, bytes_in_fills_);
+}
+
+void FillTable::leave(const std::string& canonical, const std::shared_ptr<Fill>& fill) {
+  std::size_t hash = 0;
+  auto& shard = this->shard(canonical, hash);
+  const std::unique_lock lock(shard.mutex);
+  const auto found = shard.fills.find(canonical);
+  // A newer fill may have taken the place of one that a purge made unjoinable.
+  if (found != shard.fills.end() && found->second == fill) shard.fills.erase(found);
+}
+
+void FillTable::remember_unstorable(std::string_view canonical, policy::TimePoint until) {
+  std::size_t hash = 0;
+  auto& shard = this->shard(canonical, hash);
+  const std::unique_lock lock(shard.mutex);
+  if (shard.unstorable.size() >= max_unstorable_per_shard) shard.unstorable.clear();
+  shard.unstorable.insert_or_assign(hash, until);
+}
+
+void FillTable::forget_unstorable(std::string_view canonical) {
+  std::size_t hash = 0;
+  auto& shard = this->shard(canonical, hash);
+  const std::unique_lock lock(shard.mutex);
+  shard.unstorable.erase(hash);
+}
+
+std::size_t FillTable::fills() const {
+  std::size_t n = 0;
+  for (const auto& shard : shards_) {
+    const std::unique_lock lock(shard.mutex);
+    n += shard.fills.size();
+  }
+  return n;
+}
+
+}  // namespace larder::store

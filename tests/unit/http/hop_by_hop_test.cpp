@@ -1,0 +1,83 @@
+#include "larder/http/hop_by_hop.hpp"
+
+#include <doctest/doctest.h>
+#include <string>
+#include <vector>
+
+using namespace larder::http;
+using Fields = std::vector<Field>;
+
+namespace {
+
+std::vector<std::string> left_of(FieldSpan fields) {
+  FieldList list = FieldList::copy_of(fields);
+  remove_hop_by_hop(list);
+  std::vector<std::string> names;
+  for (const Field& field : list.span()) names.emplace_back(field.name);
+  return names;
+}
+
+using Names = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("fields that go one hop only") {
+  for (const auto name : {"Connection", "keep-alive", "PROXY-CONNECTION", "TE", "Transfer-Encoding", "Upgrade",
+                          "HTTP2-Settings", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Authentication-Info"}) {
+    CAPTURE(name);
+    CHECK(is_hop_by_hop(name));
+  }
+  for (const auto name : {"Trailer", "Host", "Via", "", "T", "TEE", "Content-Length", "Connections"}) {
+    CAPTURE(name);
+    CHECK_FALSE(is_hop_by_hop(name));
+  }
+}
+
+TEST_CASE("Connection names fields away, wherever they stand") {
+  CHECK(left_of(Fields{{"X-A", "1"}, {"Connection", "close, x-a"}, {"x-A", "2"}, {"X-B", "3"}}) == Names{"X-B"});
+  CHECK(left_of(Fields{{"Connection", "a"}, {"connection", " ,b\t,"}, {"A", "1"}, {"B", "2"}, {"C", "3"}}) ==
+        Names{"C"});
+  CHECK(left_of(Fields{{"TE", "trailers"}, {"Trailer", "X"}, {"Upgrade", "h2c"}}) == Names{"Trailer"});
+  CHECK(left_of(Fields{{"Connection", "keep-alive"}, {"Keep-Alive", "timeout=5"}, {"Host", "a"}}) == Names{"Host"});
+  CHECK(left_of({}).empty());
+}
+
+TEST_CASE("Connection cannot name away what a message means") {
+  const Fields meaning{{"Host", "a"},
+                       {"Content-Length", "5"},
+                       {"Content-Type", "x"},
+                       {"content-encoding", "gzip"},
+                       {"Cache-Control", "p"},
+                       {"Expires", "0"},
+                       {"Age", "1"},
+                       {"Vary", "x"},
+                       {"ETag", "x"},
+                       {"Set-Cookie", "a=b"},
+                       {"Cookie", "a=b"},
+                       {"Authorization", "x"},
+                       {"Range", "bytes=0-1"},
+                       {"If-None-Match", "*"},
+                       {"X-Forwarded-For", "::1"},
+                       {"Forwarded", "for=x"},
+                       {"Accept-Encoding", "gzip"},
+                       {"Location", "/"},
+                       {"Via", "1.1 x"},
+                       {"Origin", "x"}};
+  std::string all;
+  Names expected;
+  for (const Field& field : meaning) {
+    all.append(field.name).append(",");
+    expected.emplace_back(field.name);
+  }
+  Fields message = meaning;
+  message.push_back({"Connection", all});
+  CHECK(left_of(message) == expected);
+}
+
+TEST_CASE("a hostile Connection ends") {
+  std::string options;
+  for (int i = 0; i < 20'000; ++i) options += "a,";
+  Fields message{{"Connection", options}};
+  for (int i = 0; i < 100; ++i) message.push_back({"b", "1"});
+  CHECK(left_of(message).size() == 100);
+}
