@@ -79,24 +79,24 @@ class TreeBuilder : public YAML::EventHandler {
   TreeBuilder(const std::string& file, const Environment& environment, std::vector<Fault>& faults)
       : file_(file), environment_(environment), faults_(faults) {}
 
-  Node take() { return std::move(root_); }
+  TreeNode take() { return std::move(root_); }
 
   void OnDocumentStart(const YAML::Mark& /*mark*/) override {}
   void OnDocumentEnd() override {}
   void OnNull(const YAML::Mark& mark, YAML::anchor_t /*anchor*/) override {
-    Node node = node_at(mark, Node::Kind::null);
+    TreeNode node = node_at(mark, TreeNode::Kind::null);
     accept(std::move(node));
   }
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t /*anchor*/) override {
     report(line_of(mark), "an alias (*name) is not supported",
            "write the value out, or quote it if it begins with '*'");
-    Node node = node_at(mark, Node::Kind::null);
+    TreeNode node = node_at(mark, TreeNode::Kind::null);
     node.broken = true;
     accept(std::move(node));
   }
   void OnScalar(const YAML::Mark& mark, const std::string& /*tag*/, YAML::anchor_t /*anchor*/,
                 const std::string& value) override {
-    Node node = node_at(mark, Node::Kind::scalar);
+    TreeNode node = node_at(mark, TreeNode::Kind::scalar);
     node.written = value;
     if (expects_key()) {
       node.text = value;
@@ -107,12 +107,12 @@ class TreeBuilder : public YAML::EventHandler {
   }
   void OnSequenceStart(const YAML::Mark& mark, const std::string& /*tag*/, YAML::anchor_t /*anchor*/,
                        YAML::EmitterStyle::value /*style*/) override {
-    open(node_at(mark, Node::Kind::sequence));
+    open(node_at(mark, TreeNode::Kind::sequence));
   }
   void OnSequenceEnd() override { close(); }
   void OnMapStart(const YAML::Mark& mark, const std::string& /*tag*/, YAML::anchor_t /*anchor*/,
                   YAML::EmitterStyle::value /*style*/) override {
-    open(node_at(mark, Node::Kind::mapping));
+    open(node_at(mark, TreeNode::Kind::mapping));
   }
   void OnMapEnd() override { close(); }
 
@@ -120,19 +120,19 @@ class TreeBuilder : public YAML::EventHandler {
   // A collection that is being read. In a mapping, keys and values come in turn; `drop` is set while the value of a key
   // that cannot be kept (a duplicate, or no scalar) is read.
   struct Open {
-    Node node;
+    TreeNode node;
     bool value_next = false;
     bool drop = false;
   };
 
   static int line_of(const YAML::Mark& mark) noexcept { return mark.line + 1; }
 
-  Node node_at(const YAML::Mark& mark, Node::Kind kind) {
+  TreeNode node_at(const YAML::Mark& mark, TreeNode::Kind kind) {
     if (++nodes_ > max_nodes) {
       throw Stopped{{file_, line_of(mark), "there are more than " + std::to_string(max_nodes) + " values",
                      "split it or make it simpler"}};
     }
-    Node node;
+    TreeNode node;
     node.kind = kind;
     node.line = line_of(mark);
     return node;
@@ -143,10 +143,10 @@ class TreeBuilder : public YAML::EventHandler {
   }
 
   [[nodiscard]] bool expects_key() const noexcept {
-    return !open_.empty() && open_.back().node.kind == Node::Kind::mapping && !open_.back().value_next;
+    return !open_.empty() && open_.back().node.kind == TreeNode::Kind::mapping && !open_.back().value_next;
   }
 
-  void open(Node node) {
+  void open(TreeNode node) {
     if (open_.size() == max_depth) {
       throw Stopped{{file_, node.line, "values are nested deeper than " + std::to_string(max_depth) + " levels",
                      "no configuration needs that"}};
@@ -155,30 +155,30 @@ class TreeBuilder : public YAML::EventHandler {
   }
 
   void close() {
-    Node node = std::move(open_.back().node);
+    TreeNode node = std::move(open_.back().node);
     open_.pop_back();
     accept(std::move(node));
   }
 
-  void accept(Node node) {
+  void accept(TreeNode node) {
     if (open_.empty()) {
       root_ = std::move(node);
       return;
     }
     auto& parent = open_.back();
-    if (parent.node.kind == Node::Kind::sequence) {
+    if (parent.node.kind == TreeNode::Kind::sequence) {
       parent.node.items.push_back(std::move(node));
       return;
     }
     if (!parent.value_next) {
       parent.value_next = true;
       parent.drop = false;
-      if (node.kind != Node::Kind::scalar) {
+      if (node.kind != TreeNode::Kind::scalar) {
         report(node.line, "a key is not a plain word", "write \"key: value\"");
         parent.drop = true;
         return;
       }
-      const auto same = std::ranges::find(parent.node.keys, node.text, &Node::Key::text);
+      const auto same = std::ranges::find(parent.node.keys, node.text, &TreeNode::Key::text);
       if (same != parent.node.keys.end()) {
         report(node.line, "the key " + shown(node.text) + " comes twice",
                "keep one of them (the first is in line " + std::to_string(same->line) + ")");
@@ -191,11 +191,11 @@ class TreeBuilder : public YAML::EventHandler {
     parent.value_next = false;
     if (parent.drop) return;
     // The parser places nothing where the next token is.
-    if (node.kind == Node::Kind::null) node.line = parent.node.keys.back().line;
+    if (node.kind == TreeNode::Kind::null) node.line = parent.node.keys.back().line;
     parent.node.items.push_back(std::move(node));
   }
 
-  std::string substituted(std::string_view text, Node& node) {
+  std::string substituted(std::string_view text, TreeNode& node) {
     std::string out;
     const auto broken = [&](std::string wrong, std::string right) {
       report(node.line, std::move(wrong), std::move(right));
@@ -240,29 +240,29 @@ class TreeBuilder : public YAML::EventHandler {
   const Environment& environment_;
   std::vector<Fault>& faults_;
   std::vector<Open> open_;
-  Node root_;
+  TreeNode root_;
   std::size_t nodes_ = 0;
 };
 
 }  // namespace
 
-const Node* Node::find(std::string_view key) const noexcept {
+const TreeNode* TreeNode::find(std::string_view key) const noexcept {
   for (std::size_t i = 0; i < keys.size(); ++i) {
     if (keys[i].text == key) return &items[i];
   }
   return nullptr;
 }
 
-Node scalar_node(std::string text) {
-  Node node;
-  node.kind = Node::Kind::scalar;
+TreeNode scalar_node(std::string text) {
+  TreeNode node;
+  node.kind = TreeNode::Kind::scalar;
   node.written = text;
   node.text = std::move(text);
   return node;
 }
 
-std::optional<Node> read_document(std::string_view text, const std::string& file, const Environment& environment,
-                                  std::vector<Fault>& faults) {
+std::optional<TreeNode> read_document(std::string_view text, const std::string& file, const Environment& environment,
+                                      std::vector<Fault>& faults) {
   if (text.size() > max_text) {
     faults.push_back({file, 0, "the file is larger than 4 MiB", "no configuration needs that"});
     return std::nullopt;
@@ -272,7 +272,7 @@ std::optional<Node> read_document(std::string_view text, const std::string& file
   try {
     YAML::Parser parser(stream);
     parser.HandleNextDocument(builder);
-    Node root = builder.take();
+    TreeNode root = builder.take();
     TreeBuilder rest(file, environment, faults);
     if (parser.HandleNextDocument(rest)) {
       faults.push_back({file, rest.take().line, "there is a second document (---)", "put all into one"});

@@ -46,12 +46,12 @@ class Loader {
       : overrides_(overrides), environment_(environment), files_(files), keys_(settings_keys(settings_, redis_)) {}
 
   Loaded load(const std::optional<std::string>& config_path) {
-    Node root;
+    TreeNode root;
     if (config_path) root = read_settings_file(*config_path);
     const auto* redis_node = root.find("redis");
     const bool redis_on = is_redis_on(redis_node);
     if (redis_on) apply_redis_environment();
-    if (root.kind == Node::Kind::mapping) read_section(root, "");
+    if (root.kind == TreeNode::Kind::mapping) read_section(root, "");
     apply_overrides();
     if (redis_on) settings_.redis = redis_;
     // With a broken file half of the values are defaults: what they say together means nothing.
@@ -68,7 +68,7 @@ class Loader {
     loaded_.faults.push_back({place.file, place.line, std::move(wrong), std::move(right)});
   }
 
-  Node read_settings_file(const std::string& path) {
+  TreeNode read_settings_file(const std::string& path) {
     file_ = path;
     std::string error;
     const auto text = files_(path, error);
@@ -77,11 +77,11 @@ class Loader {
       return {};
     }
     auto root = read_document(*text, path, environment_, loaded_.faults);
-    if (root && root->kind != Node::Kind::mapping && root->kind != Node::Kind::null) {
+    if (root && root->kind != TreeNode::Kind::mapping && root->kind != TreeNode::Kind::null) {
       fault({path, root->line}, "a configuration is a mapping", "write \"key: value\" on each line");
       return {};
     }
-    return root ? std::move(*root) : Node{};
+    return root ? std::move(*root) : TreeNode{};
   }
 
   [[nodiscard]] std::optional<std::string> variable(std::string_view name) const {
@@ -90,10 +90,10 @@ class Loader {
     return value;
   }
 
-  [[nodiscard]] bool is_redis_on(const Node* node) const {
+  [[nodiscard]] bool is_redis_on(const TreeNode* node) const {
     if (overrides_.redis) return *overrides_.redis != "off";
     if (node != nullptr && node->is_off()) return false;
-    if (node != nullptr && node->kind != Node::Kind::null) return true;
+    if (node != nullptr && node->kind != TreeNode::Kind::null) return true;
     return variable("REDIS_URL").has_value() || variable("REDIS_HOST").has_value();
   }
 
@@ -124,8 +124,8 @@ class Loader {
     one("rules", "--rules", overrides_.rules);
     if (overrides_.redis && *overrides_.redis != "off") one("redis.url", "--redis", overrides_.redis);
     if (!overrides_.origins.empty()) {
-      Node servers;
-      servers.kind = Node::Kind::sequence;
+      TreeNode servers;
+      servers.kind = TreeNode::Kind::sequence;
       for (const auto& origin : overrides_.origins) servers.items.push_back(scalar_node(origin));
       apply("origin.servers", servers, {"command line: --origin", 0});
     }
@@ -137,8 +137,8 @@ class Loader {
   }
 
   // Checks one value and puts it in its place.
-  void apply(std::string_view path, const Node& node, Place place) {
-    if (node.broken || std::ranges::any_of(node.items, &Node::broken)) return;
+  void apply(std::string_view path, const TreeNode& node, Place place) {
+    if (node.broken || std::ranges::any_of(node.items, &TreeNode::broken)) return;
     const auto& key = *find_key(path);
     std::string wrong;
     if (key.read(node, wrong)) {
@@ -147,9 +147,9 @@ class Loader {
     }
     if (wrong.empty()) {
       std::string value = "this";
-      if (node.kind == Node::Kind::null) value = "nothing";
-      if (node.kind == Node::Kind::sequence) value = "a list";
-      if (node.kind == Node::Kind::mapping) value = "a mapping";
+      if (node.kind == TreeNode::Kind::null) value = "nothing";
+      if (node.kind == TreeNode::Kind::sequence) value = "a list";
+      if (node.kind == TreeNode::Kind::mapping) value = "a mapping";
       if (node.is_scalar() && !key.secret) value = shown(node.written);
       wrong = value + " is not a right value";
     }
@@ -172,7 +172,7 @@ class Loader {
   }
 
   // The keys of a mapping. `prefix` is "" or "client."; settings of a URL come first, so that keys beside it win.
-  void read_section(const Node& mapping, const std::string& prefix) {
+  void read_section(const TreeNode& mapping, const std::string& prefix) {
     const auto names = names_below(prefix);
     if (const auto* url = mapping.find("url"); url != nullptr && find_key(prefix + "url") != nullptr) {
       apply(prefix + "url", *url, {file_, url->line});
@@ -192,9 +192,9 @@ class Loader {
     }
   }
 
-  void read_subsection(const Node& node, const std::string& path) {
-    if (node.broken || node.kind == Node::Kind::null) return;
-    if (node.kind == Node::Kind::mapping) {
+  void read_subsection(const TreeNode& node, const std::string& path) {
+    if (node.broken || node.kind == TreeNode::Kind::null) return;
+    if (node.kind == TreeNode::Kind::mapping) {
       read_section(node, path + ".");
     } else if (node.is_off() && path == "memory") {
       settings_.memory.capacity = 0;

@@ -106,9 +106,9 @@ class RulesReader {
     defaults_.ttl = default_ttl;
   }
 
-  policy::RuleSet read(const Node& root) {
-    if (root.kind == Node::Kind::null) return std::move(rules_);
-    if (root.kind != Node::Kind::mapping) {
+  policy::RuleSet read(const TreeNode& root) {
+    if (root.kind == TreeNode::Kind::null) return std::move(rules_);
+    if (root.kind != TreeNode::Kind::mapping) {
       fault(root, "a rules file is a mapping", "begin with types: and routes:");
       return std::move(rules_);
     }
@@ -125,15 +125,17 @@ class RulesReader {
   void fault(int line, std::string wrong, std::string right) {
     faults_.push_back({file_, line, std::move(wrong), std::move(right)});
   }
-  void fault(const Node& node, std::string wrong, std::string right) {
+  void fault(const TreeNode& node, std::string wrong, std::string right) {
     fault(node.line, std::move(wrong), std::move(right));
   }
 
   // Null for what is not there or was reported already.
-  static const Node* usable(const Node* node) noexcept { return node != nullptr && !node->broken ? node : nullptr; }
+  static const TreeNode* usable(const TreeNode* node) noexcept {
+    return node != nullptr && !node->broken ? node : nullptr;
+  }
 
   // False where there was an unknown key.
-  bool check_keys(const Node& mapping, const std::string& where, std::span<const std::string_view> known) {
+  bool check_keys(const TreeNode& mapping, const std::string& where, std::span<const std::string_view> known) {
     const auto before = faults_.size();
     for (const auto& key : mapping.keys) {
       if (std::ranges::find(known, key.text) != known.end()) continue;
@@ -143,33 +145,33 @@ class RulesReader {
     return faults_.size() == before;
   }
 
-  bool expect_mapping(const Node& node, const std::string& where, std::string right) {
-    if (node.kind == Node::Kind::mapping) return true;
+  bool expect_mapping(const TreeNode& node, const std::string& where, std::string right) {
+    if (node.kind == TreeNode::Kind::mapping) return true;
     fault(node, where + " is not a mapping", std::move(right));
     return false;
   }
 
-  std::string written(const Node& node) const {
+  std::string written(const TreeNode& node) const {
     switch (node.kind) {
-      case Node::Kind::null:
+      case TreeNode::Kind::null:
         return "nothing";
-      case Node::Kind::scalar:
+      case TreeNode::Kind::scalar:
         return shown(node.written);
-      case Node::Kind::sequence:
+      case TreeNode::Kind::sequence:
         return "a list";
-      case Node::Kind::mapping:
+      case TreeNode::Kind::mapping:
         return "a mapping";
     }
     return {};
   }
 
-  std::optional<bool> read_flag(const Node& node, const std::string& where) {
+  std::optional<bool> read_flag(const TreeNode& node, const std::string& where) {
     const auto flag = node.is_scalar() ? parse_flag(node.text) : std::nullopt;
     if (!flag) fault(node, where + ": " + written(node) + " is not a yes or no", "write true or false");
     return flag;
   }
 
-  std::optional<Seconds> read_seconds(const Node& node, const std::string& where) {
+  std::optional<Seconds> read_seconds(const TreeNode& node, const std::string& where) {
     const auto duration = node.is_scalar() ? parse_duration(node.text) : std::nullopt;
     const auto value = duration ? std::chrono::duration_cast<Seconds>(*duration) : Seconds{0};
     // RFC 9111 §1.2.2: delta-seconds need not be represented beyond 2^31.
@@ -180,7 +182,7 @@ class RulesReader {
   }
 
   // `off` means: none, whatever the defaults say.
-  void read_lifetime(const Node& mapping, std::string_view key, const std::string& where,
+  void read_lifetime(const TreeNode& mapping, std::string_view key, const std::string& where,
                      std::optional<Seconds>& value) {
     const auto* node = usable(mapping.find(key));
     if (node == nullptr) return;
@@ -192,11 +194,11 @@ class RulesReader {
   }
 
   // One text or a list of texts.
-  std::vector<const Node*> texts(const Node& node, const std::string& where) {
-    std::vector<const Node*> out;
+  std::vector<const TreeNode*> texts(const TreeNode& node, const std::string& where) {
+    std::vector<const TreeNode*> out;
     if (node.is_scalar()) {
       out.push_back(&node);
-    } else if (node.kind == Node::Kind::sequence) {
+    } else if (node.kind == TreeNode::Kind::sequence) {
       for (const auto& item : node.items) {
         if (item.is_scalar()) {
           if (!item.broken) out.push_back(&item);
@@ -210,7 +212,7 @@ class RulesReader {
     return out;
   }
 
-  void read_defaults(const Node& node) {
+  void read_defaults(const TreeNode& node) {
     if (!expect_mapping(node, "defaults", "write { ttl: 5m }")) return;
     check_keys(node, "defaults", default_keys);
     read_lifetime(node, "ttl", "defaults", defaults_.ttl);
@@ -218,8 +220,8 @@ class RulesReader {
     read_lifetime(node, "stale_if_error", "defaults", defaults_.stale_if_error);
   }
 
-  void read_types(const Node& node) {
-    if (node.kind == Node::Kind::null) return;
+  void read_types(const TreeNode& node) {
+    if (node.kind == TreeNode::Kind::null) return;
     if (!expect_mapping(node, "types", "write each type as NAME: { ttl: 5m }")) return;
     for (std::size_t i = 0; i < node.keys.size(); ++i) {
       const auto& key = node.keys[i];
@@ -231,12 +233,12 @@ class RulesReader {
       }
       policy::Type type = defaults_;
       type.name = key.text;
-      if (!body.broken && body.kind != Node::Kind::null) read_type(body, "types." + key.text, type);
+      if (!body.broken && body.kind != TreeNode::Kind::null) read_type(body, "types." + key.text, type);
       rules_.types.push_back(std::make_shared<const policy::Type>(std::move(type)));
     }
   }
 
-  void read_type(const Node& node, const std::string& where, policy::Type& type) {
+  void read_type(const TreeNode& node, const std::string& where, policy::Type& type) {
     if (!expect_mapping(node, where, "write { ttl: 5m }")) return;
     check_keys(node, where, type_keys);
     read_lifetime(node, "ttl", where, type.ttl);
@@ -254,7 +256,7 @@ class RulesReader {
     }
   }
 
-  void read_client_directives(const Node& node) {
+  void read_client_directives(const TreeNode& node) {
     constexpr std::array<std::string_view, 2> names{"honour", "ignore"};
     if (node.text == names[0] || node.text == names[1]) {
       rules_.honour_client_directives = node.text == names[0];
@@ -263,15 +265,15 @@ class RulesReader {
     fault(node, "client_directives: " + written(node) + " is neither honour nor ignore", known_words(node.text, names));
   }
 
-  void read_routes(const Node& node) {
-    if (node.kind == Node::Kind::null) return;
-    if (node.kind != Node::Kind::sequence) {
+  void read_routes(const TreeNode& node) {
+    if (node.kind == TreeNode::Kind::null) return;
+    if (node.kind != TreeNode::Kind::sequence) {
       fault(node, "routes is not a list", "begin each route with \"- match: GET /path\"");
       return;
     }
     for (const auto& item : node.items) {
       if (item.broken) continue;
-      if (item.kind != Node::Kind::mapping) {
+      if (item.kind != TreeNode::Kind::mapping) {
         fault(item, "a route is not a mapping", "begin each route with \"- match: GET /path\"");
         continue;
       }
@@ -279,7 +281,7 @@ class RulesReader {
     }
   }
 
-  void read_route(const Node& node) {
+  void read_route(const TreeNode& node) {
     const bool keys_known = check_keys(node, "a route", route_keys);
     policy::Route route;
     route.file = file_;
@@ -314,7 +316,7 @@ class RulesReader {
   }
 
   // False where without it nothing more can be said of the route.
-  bool read_match(const Node& route_node, policy::Route& route) {
+  bool read_match(const TreeNode& route_node, policy::Route& route) {
     constexpr std::string_view right = "write match: GET /path, match: [PUT, DELETE] /path or match: \"* /path\"";
     const auto* node = route_node.find("match");
     if (node == nullptr) {
@@ -324,7 +326,7 @@ class RulesReader {
     if (node->broken) return false;
     std::vector<std::string> names;
     std::string path;
-    if (node->kind == Node::Kind::mapping) {
+    if (node->kind == TreeNode::Kind::mapping) {
       check_keys(*node, "match", match_keys);
       const auto* method_node = usable(node->find("methods"));
       const auto* path_node = usable(node->find("path"));
@@ -380,7 +382,7 @@ class RulesReader {
     }
   }
 
-  bool read_method(const Node& node, const std::string& name, policy::Route& route) {
+  bool read_method(const TreeNode& node, const std::string& name, policy::Route& route) {
     if (std::ranges::find(route.methods, name) != route.methods.end()) {
       fault(node, "match: the method " + shown(name) + " comes twice", "name it once");
       return false;
@@ -396,7 +398,7 @@ class RulesReader {
     return true;
   }
 
-  bool read_cache(const Node& route_node, policy::Route& route) {
+  bool read_cache(const TreeNode& route_node, policy::Route& route) {
     const auto* node = usable(route_node.find("cache"));
     if (node == nullptr) return false;
     if (node->is_off()) {
@@ -422,7 +424,7 @@ class RulesReader {
     return names;
   }
 
-  void refuse_cache_keys(const Node& node, const policy::Route& route) {
+  void refuse_cache_keys(const TreeNode& node, const policy::Route& route) {
     // A wrong type was reported; these would only be echoes of it.
     if (node.find("cache") != nullptr && !route.cache_off) return;
     for (const auto& key : node.keys) {
@@ -436,7 +438,7 @@ class RulesReader {
     }
   }
 
-  void read_storing(const Node& node, policy::Route& route) {
+  void read_storing(const TreeNode& node, policy::Route& route) {
     auto& store = route.store;
     store.ttl = route.type->ttl;
     store.stale_while_revalidate = route.type->stale_while_revalidate;
@@ -474,7 +476,7 @@ class RulesReader {
     }
   }
 
-  void read_status(const Node& node, policy::StoreRule& store) {
+  void read_status(const TreeNode& node, policy::StoreRule& store) {
     if (!expect_mapping(node, "status", "write { 404: 30s }")) return;
     for (std::size_t i = 0; i < node.keys.size(); ++i) {
       const auto& key = node.keys[i];
@@ -491,7 +493,7 @@ class RulesReader {
     }
   }
 
-  void read_identity(const Node& node, policy::Route& route) {
+  void read_identity(const TreeNode& node, policy::Route& route) {
     const std::string_view text = node.text;
     const auto colon = text.find(':');
     const auto source = text.substr(0, colon);
@@ -506,7 +508,7 @@ class RulesReader {
         std::string(name)};
   }
 
-  void read_query(const Node& node, policy::QueryRule& rule) {
+  void read_query(const TreeNode& node, policy::QueryRule& rule) {
     if (!expect_mapping(node, "query", "write { only: [q, page], sort: true } or { ignore: [utm_*] }")) return;
     check_keys(node, "query", query_keys);
     const auto* only = usable(node.find("only"));
@@ -532,7 +534,7 @@ class RulesReader {
     }
   }
 
-  std::optional<Template> read_template(const Node& node, const std::string& where) {
+  std::optional<Template> read_template(const TreeNode& node, const std::string& where) {
     if (!node.is_scalar()) {
       fault(node, where + ": " + written(node) + " is not a text", "write a text such as \"user:{id}\"");
       return std::nullopt;
@@ -552,17 +554,17 @@ class RulesReader {
     return parsed;
   }
 
-  void read_purges(const Node& node, policy::Route& route) {
+  void read_purges(const TreeNode& node, policy::Route& route) {
     const auto is_safe = [](const std::string& m) { return m != "*" && http::is_safe(m); };
     if (std::ranges::all_of(route.methods, is_safe)) {
       fault(node, "purge: safe methods change nothing, so this never purges",
             "match the methods that write: [POST, PUT, PATCH, DELETE]");
     }
-    if (node.kind == Node::Kind::mapping) {
+    if (node.kind == TreeNode::Kind::mapping) {
       read_purge(node, route);
       return;
     }
-    if (node.kind != Node::Kind::sequence || node.items.empty()) {
+    if (node.kind != TreeNode::Kind::sequence || node.items.empty()) {
       fault(node, "purge: " + written(node) + " is not a list of selectors",
             "write [ { type: NAME }, { tag: \"product:{id}\" }, { path: /api/** }, { key: \"cache:search:*\" } ]");
       return;
@@ -572,8 +574,8 @@ class RulesReader {
     }
   }
 
-  void read_purge(const Node& node, policy::Route& route) {
-    if (node.kind != Node::Kind::mapping || node.keys.size() != 1) {
+  void read_purge(const TreeNode& node, policy::Route& route) {
+    if (node.kind != TreeNode::Kind::mapping || node.keys.size() != 1) {
       fault(node, "purge: a selector is one key and its value", "write { tag: \"product:{id}\" }; one mapping each");
       return;
     }
@@ -607,7 +609,7 @@ class RulesReader {
     });
   }
 
-  bool check_purge(SelectorKind kind, const std::string& plain, const Template& text, const Node& node,
+  bool check_purge(SelectorKind kind, const std::string& plain, const Template& text, const TreeNode& node,
                    const std::string& where) {
     if (kind == SelectorKind::key || kind == SelectorKind::glob) {
       const auto& first = text.parts().front();

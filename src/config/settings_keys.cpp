@@ -32,7 +32,7 @@ SettingsKey size_key(std::string path, std::size_t& value, std::uint64_t min, st
   key.path = std::move(path);
   key.right = "write a size from " + show_size(min) + " to " + show_size(max) + ", such as 64KiB, 10MB or plain bytes" +
               (off == Off::is_zero ? ", or off" : "");
-  key.read = [&value, min, max, off](const Node& node, std::string&) {
+  key.read = [&value, min, max, off](const TreeNode& node, std::string&) {
     if (!node.is_scalar()) return false;
     const auto size = off == Off::is_zero && node.is_off() ? 0 : parse_size(node.text);
     if (!size || ((*size < min || *size > max) && !(off == Off::is_zero && *size == 0))) return false;
@@ -48,7 +48,7 @@ SettingsKey count_key(std::string path, T& value, std::uint64_t min, std::uint64
   SettingsKey key;
   key.path = std::move(path);
   key.right = "write a whole number from " + std::to_string(min) + " to " + std::to_string(max);
-  key.read = [&value, min, max](const Node& node, std::string&) {
+  key.read = [&value, min, max](const TreeNode& node, std::string&) {
     const auto count = node.is_scalar() ? parse_count(node.text) : std::nullopt;
     if (!count || *count < min || *count > max) return false;
     value = static_cast<T>(*count);
@@ -64,7 +64,7 @@ SettingsKey duration_key(std::string path, Duration& value, milliseconds min, mi
   key.path = std::move(path);
   key.right = "write a duration from " + show_duration(min) + " to " + show_duration(max) +
               ", such as 300 (seconds), " + (std::same_as<Duration, seconds> ? "" : "500ms, ") + "5m, 1h or 1d";
-  key.read = [&value, min, max](const Node& node, std::string& wrong) {
+  key.read = [&value, min, max](const TreeNode& node, std::string& wrong) {
     const auto duration = node.is_scalar() ? parse_duration(node.text) : std::nullopt;
     if (!duration || *duration < min || *duration > max) return false;
     value = std::chrono::duration_cast<Duration>(*duration);
@@ -80,7 +80,7 @@ SettingsKey flag_key(std::string path, bool& value) {
   SettingsKey key;
   key.path = std::move(path);
   key.right = "write true or false";
-  key.read = [&value](const Node& node, std::string&) {
+  key.read = [&value](const TreeNode& node, std::string&) {
     const auto flag = node.is_scalar() ? parse_flag(node.text) : std::nullopt;
     if (flag) value = *flag;
     return flag.has_value();
@@ -99,7 +99,7 @@ SettingsKey choice_key(std::string path, Enum& value, std::span<const std::strin
     if (!key.right.ends_with(' ')) key.right += ", ";
     key.right += name;
   }
-  key.read = [&value, names](const Node& node, std::string&) {
+  key.read = [&value, names](const TreeNode& node, std::string&) {
     if (!node.is_scalar()) return false;
     const auto found = std::ranges::find(names, std::string_view(node.text));
     if (found == names.end()) return false;
@@ -116,8 +116,8 @@ SettingsKey text_key(std::string path, std::string& value, std::string right, Ac
   SettingsKey key;
   key.path = std::move(path);
   key.right = std::move(right);
-  key.read = [&value, accepts](const Node& node, std::string&) {
-    if (node.kind != Node::Kind::scalar && node.kind != Node::Kind::null) return false;
+  key.read = [&value, accepts](const TreeNode& node, std::string&) {
+    if (node.kind != TreeNode::Kind::scalar && node.kind != TreeNode::Kind::null) return false;
     if (!accepts(std::string_view(node.text))) return false;
     value = node.text;
     return true;
@@ -147,7 +147,7 @@ SettingsKey endpoint_key(std::string path, net::Endpoint& value) {
   SettingsKey key;
   key.path = std::move(path);
   key.right = "write HOST:PORT, such as 127.0.0.1:8080, 0.0.0.0:80 or [::1]:8080";
-  key.read = [&value](const Node& node, std::string&) {
+  key.read = [&value](const TreeNode& node, std::string&) {
     const auto endpoint = node.is_scalar() ? parse_endpoint(node.text) : std::nullopt;
     if (endpoint) value = *endpoint;
     return endpoint.has_value();
@@ -160,7 +160,7 @@ SettingsKey admin_key(std::optional<net::Endpoint>& value) {
   SettingsKey key;
   key.path = "admin.listen";
   key.right = "write HOST:PORT, such as 127.0.0.1:8081, or off";
-  key.read = [&value](const Node& node, std::string&) {
+  key.read = [&value](const TreeNode& node, std::string&) {
     if (node.is_off()) {
       value.reset();
       return true;
@@ -177,9 +177,9 @@ SettingsKey servers_key(std::vector<std::string>& value) {
   SettingsKey key;
   key.path = "origin.servers";
   key.right = "write a list of http://HOST:PORT, at least one: [http://127.0.0.1:3000]";
-  key.read = [&value](const Node& node, std::string& wrong) {
+  key.read = [&value](const TreeNode& node, std::string& wrong) {
     std::vector<std::string> servers;
-    const auto add = [&](const Node& item) {
+    const auto add = [&](const TreeNode& item) {
       std::string why;
       const auto server = item.is_scalar() ? parse_origin(item.text, why) : std::nullopt;
       if (!server) {
@@ -198,7 +198,7 @@ SettingsKey servers_key(std::vector<std::string>& value) {
     if (node.is_scalar()) {
       if (!add(node)) return false;
     } else {
-      if (node.kind != Node::Kind::sequence) return false;
+      if (node.kind != TreeNode::Kind::sequence) return false;
       if (!std::ranges::all_of(node.items, add)) return false;
     }
     if (servers.empty()) {
@@ -221,8 +221,8 @@ SettingsKey redis_url_key(redis::ConnectionParameters& value) {
   key.path = "redis.url";
   key.right = "write redis://[user:password@]host:port/db, rediss:// for TLS, or unix:///path?db=0";
   key.secret = true;
-  key.read = [&value](const Node& node, std::string& wrong) {
-    if (node.kind == Node::Kind::null || (node.is_scalar() && node.text.empty())) return true;
+  key.read = [&value](const TreeNode& node, std::string& wrong) {
+    if (node.kind == TreeNode::Kind::null || (node.is_scalar() && node.text.empty())) return true;
     std::string why;
     const auto address = node.is_scalar() ? parse_redis_url(node.text, why) : std::nullopt;
     if (!address) {

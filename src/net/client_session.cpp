@@ -79,7 +79,10 @@ ClientSession::~ClientSession() { counters_.open.fetch_sub(1, std::memory_order_
 Awaitable<void> ClientSession::run() {
   while (!aborted_) {
     // A client may send an empty line before a request line (RFC 9112 §2.2).
-    while (seen_ == 0 && input().starts_with("\r\n")) begin_ += 2;
+    while (input().starts_with("\r\n")) {
+      begin_ += 2;
+      seen_ = 0;  // no more than its CR was seen
+    }
     auto fault = ParseFault::none;
     const auto data = input();
     const auto head_size = data.empty() ? 0 : find_head(data, seen_, fault);
@@ -147,7 +150,8 @@ void ClientSession::close_if_idle() {
 
 void ClientSession::abort() {
   aborted_ = true;
-  stream_.close(false);
+  // A reply delimited by the end of the connection must not look complete when it is not.
+  stream_.close(exchange_ != nullptr && begun_ && !finished_);
 }
 
 // ---- input
@@ -192,6 +196,8 @@ bool ClientSession::interpret(std::string_view /*head*/) {
   request_.version = parser_->version();
   request_.fields = parser_->fields();
   request_.scheme = "http";
+  // Its target is an authority, and what it asks for is not for a gateway (RFC 9112 §3.2.3).
+  if (request_.method == "CONNECT") return false;
   const auto* host = http::find(request_.fields, "Host");
   request_.authority = host != nullptr ? host->value : std::string_view{};
   const auto raw = parser_->target();
@@ -203,7 +209,8 @@ bool ClientSession::interpret(std::string_view /*head*/) {
     target_ = std::move(parsed->target);
     request_.target = target_;
     if (!parsed->authority.empty()) {
-      // An absolute-form target replaces Host (RFC 9112 §3.2.2).
+      // An absolute-form target replaces Host (RFC 9112 §3.2.2), which must be valid all the same.
+      if (!http::is_valid_authority(request_.authority)) return false;
       authority_ = std::move(parsed->authority);
       request_.authority = authority_;
     }
@@ -255,7 +262,8 @@ Awaitable<ClientSession::Step> ClientSession::serve(std::size_t head_size) {
   if (has_body) {
     keep_head(head_size);
     exchange.body = this;
-    exchange.expects_continue = http::has_token(request_.fields, "Expect", "100-continue");
+    exchange.expects_continue = request_.version == http::Version::http_1_1 &&
+                                http::has_token(request_.fields, "Expect", "100-continue");
   }
   begin_ += head_size;
   body_bytes_ = reply_bytes_ = 0;
@@ -503,10 +511,8 @@ void ClientSession::watch_client() {
   const auto incoming = stream_.peek();
   if (incoming == Stream::Incoming::end) half_closed_for_ += watch_interval;
   const bool gone = incoming == Stream::Incoming::broken || half_closed_for_ >= limits_.half_closed_timeout;
-  if (!gone) {
-    watch_.arm(watch_interval);
-    return;
-  }
+  watch_.arm(watch_interval);  // who is to be told may be known only later
+  if (!gone) return;
   if (auto on_client_gone = std::exchange(exchange_->on_client_gone, nullptr)) on_client_gone();
 }
 

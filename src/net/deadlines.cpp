@@ -5,9 +5,7 @@
 namespace larder::net {
 
 void Deadline::arm(Milliseconds after) {
-  const auto ticks = static_cast<std::uint64_t>((std::max(after, Milliseconds{0}) + DeadlineWheel::tick) /
-                                                DeadlineWheel::tick);
-  expires_ = wheel_.current_tick() + ticks;
+  expires_ = wheel_.tick_at(after);
   // Hanging in a slot that comes up no later than the new expiry is good enough: it is moved on when its slot comes.
   if (is_linked() && slot_tick_ <= expires_) return;
   if (is_linked()) unlink();
@@ -24,6 +22,13 @@ void DeadlineWheel::stop() {
 
 std::uint64_t DeadlineWheel::current_tick() const noexcept {
   return static_cast<std::uint64_t>((std::chrono::steady_clock::now() - start_) / tick);
+}
+
+std::uint64_t DeadlineWheel::tick_at(Milliseconds after) const noexcept {
+  // Longer than any process lives, and far from overflow.
+  constexpr Milliseconds longest = std::chrono::hours(24 * 365 * 100);
+  const auto due = std::chrono::steady_clock::now() - start_ + std::clamp(after, Milliseconds{0}, longest);
+  return static_cast<std::uint64_t>((due + tick - std::chrono::steady_clock::duration{1}) / tick);
 }
 
 void DeadlineWheel::link(Deadline& deadline) {

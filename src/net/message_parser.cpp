@@ -4,6 +4,8 @@
 #include <boost/beast/http/error.hpp>
 #include <cstring>
 
+#include "larder/http/hop_by_hop.hpp"
+
 namespace larder::net {
 
 namespace beast_http = boost::beast::http;
@@ -45,19 +47,21 @@ std::size_t find_head(std::string_view data, std::size_t& seen, ParseFault& faul
   const std::size_t from = seen > 3 ? seen - 3 : 0;
   const auto* found = static_cast<const char*>(memmem(data.data() + from, data.size() - from, "\r\n\r\n", 4));
   const std::size_t end = found == nullptr ? data.size() : static_cast<std::size_t>(found - data.data()) + 4;
+  // What was seen before was fine, but for a CR at its end that still waits for its LF.
+  const std::size_t start = seen > 0 && data[seen - 1] == '\r' ? seen - 1 : seen;
   // Counting in plain loops lets the compiler use vectors: each byte is one of fine, control, CR, LF.
   std::size_t control = 0;
   std::size_t carriage_returns = 0;
   std::size_t line_feeds = 0;
   std::size_t pairs = 0;
   std::size_t folds = 0;
-  for (std::size_t i = 0; i < end; ++i) {
+  for (std::size_t i = start; i < end; ++i) {
     const auto c = static_cast<unsigned char>(data[i]);
     control += static_cast<std::size_t>((c < 0x20 && c != '\t' && c != '\r' && c != '\n') || c == 0x7f);
     carriage_returns += static_cast<std::size_t>(c == '\r');
     line_feeds += static_cast<std::size_t>(c == '\n');
   }
-  for (std::size_t i = 1; i < end; ++i) {
+  for (std::size_t i = std::max<std::size_t>(start, 1); i < end; ++i) {
     pairs += static_cast<std::size_t>(data[i - 1] == '\r' && data[i] == '\n');
     folds += static_cast<std::size_t>(data[i - 1] == '\n' && (data[i] == ' ' || data[i] == '\t'));
   }
@@ -72,6 +76,38 @@ std::size_t find_head(std::string_view data, std::size_t& seen, ParseFault& faul
   seen = data.size();
   return found == nullptr || fault != ParseFault::none ? 0 : end;
 }
+
+namespace {
+bool is_control(char c) noexcept { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f; }
+
+// True for "HTTP/1.1" with any digits.
+bool is_version(std::string_view word) noexcept {
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  return word.size() == 8 && word.starts_with("HTTP/") && is_digit(word[5]) && word[6] == '.' && is_digit(word[7]);
+}
+
+// Is the start line of `head` well-formed but for the number of its version?
+bool has_version(std::string_view head) noexcept {
+  const auto line = head.substr(0, head.find("\r\n"));
+  if (is_version(line.substr(0, line.find(' ')))) return true;  // a status line
+  return std::count(line.begin(), line.end(), ' ') == 2 && is_version(line.substr(line.rfind(' ') + 1));
+}
+
+// Fields that mean something only in a head (RFC 9110 §6.5.1): how the message is framed or routed, who sends it, what it
+// asks for, how its content is to be read, how long it may be stored. Someone who merges trailers into the head would
+// believe them, so they are dropped.
+bool may_be_trailer(std::string_view name) noexcept {
+  static constexpr std::string_view names[] = {
+      "Age", "Authorization", "Cache-Control", "Content-Encoding", "Content-Length", "Content-Location", "Content-Range",
+      "Content-Type", "Cookie", "Date", "Expect", "Expires", "Forwarded", "Host", "If-Match", "If-Modified-Since",
+      "If-None-Match", "If-Range", "If-Unmodified-Since", "Location", "Max-Forwards", "Pragma", "Range", "Retry-After",
+      "Set-Cookie", "Trailer", "Vary", "Via", "WWW-Authenticate", "Warning", "X-Forwarded-For", "X-Forwarded-Host",
+      "X-Forwarded-Proto"};
+  return !http::is_hop_by_hop(name) && std::none_of(std::begin(names), std::end(names), [&](std::string_view own) {
+    return http::iequals(name, own);
+  });
+}
+}  // namespace
 
 template <bool is_request>
 MessageParser<is_request>::MessageParser(std::vector<http::Field>& fields, std::size_t max_fields)
@@ -90,11 +126,13 @@ bool MessageParser<is_request>::refuse(ParseFault fault) noexcept {
 
 template <bool is_request>
 void MessageParser<is_request>::translate(const ErrorCode& code) noexcept {
-
   switch (static_cast<beast_http::error>(code.value())) {
     case beast_http::error::bad_line_ending: refuse(ParseFault::line_ending); break;
     case beast_http::error::bad_target: refuse(ParseFault::target); break;
-    case beast_http::error::bad_version: refuse(ParseFault::version); break;
+    case beast_http::error::bad_version:
+      // Beast also says so of a start line that is malformed where the version should be.
+      refuse(has_version(window_) ? ParseFault::version : ParseFault::start_line);
+      break;
     case beast_http::error::bad_field:
     case beast_http::error::bad_value: refuse(ParseFault::field); break;
     case beast_http::error::bad_obs_fold: refuse(ParseFault::folded_field); break;
@@ -223,20 +261,18 @@ void MessageParser<is_request>::on_field_impl(beast_http::field, StringView name
     fields_.push_back({field_name, field_value});
     return;
   }
-  // Beast unfolds obs-fold into a buffer of its own; a value that does not lie in what was given to it was folded.
-  const bool outside = !field_value.empty() && (field_value.data() < window_.data() ||
-                                                field_value.data() >= window_.data() + window_.size());
-  const bool control = std::any_of(field_value.begin(), field_value.end(), [](char c) {
-    return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f;
-  });
-  if (outside) {
+  // Beast unfolds obs-fold into a buffer of its own; a value that does not lie in what was given to it was folded. Where
+  // the first line is blank it only skips it.
+  const char* colon = field_name.data() + field_name.size();
+  const bool inside = field_value.data() >= window_.data() && field_value.data() <= window_.data() + window_.size();
+  if (!inside || std::find(colon, field_value.data(), '\n') != field_value.data()) {
     refuse(ParseFault::folded_field);
-  } else if (control) {
+  } else if (std::any_of(field_value.begin(), field_value.end(), is_control)) {
     refuse(ParseFault::control_character);
   } else if (trailers_.size() >= max_fields_) {
     refuse(ParseFault::too_many_fields);
   } else {
-    trailers_.add(field_name, field_value);
+    if (may_be_trailer(field_name)) trailers_.add(field_name, field_value);
     return;
   }
   error = beast_http::error::bad_field;
@@ -255,7 +291,13 @@ std::size_t MessageParser<is_request>::on_body_impl(StringView body, ErrorCode&)
 }
 
 template <bool is_request>
-void MessageParser<is_request>::on_chunk_header_impl(std::uint64_t, StringView, ErrorCode&) {}
+void MessageParser<is_request>::on_chunk_header_impl(std::uint64_t, StringView extensions, ErrorCode& error) {
+  // Beast does not look into quoted strings; others would take a LF there for the end of the line.
+  if (std::any_of(extensions.begin(), extensions.end(), is_control)) {
+    refuse(ParseFault::chunk);
+    error = beast_http::error::bad_chunk_extension;
+  }
+}
 
 template <bool is_request>
 std::size_t MessageParser<is_request>::on_chunk_body_impl(std::uint64_t, StringView body, ErrorCode&) {

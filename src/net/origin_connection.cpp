@@ -43,7 +43,7 @@ Awaitable<error_code> OriginConnection::send(std::span<iovec> pieces) {
       continue;
     }
     const auto sent = stream_.try_write(pieces);
-    if (!sent) co_return Error::origin_closed;
+    if (!sent) co_return closed_ ? Error::cancelled : Error::origin_closed;
     auto n = *sent;
     if (n == 0) {
       write_deadline_.arm(read_timeout_);
@@ -180,6 +180,11 @@ Awaitable<Result<std::string_view>> OriginConnection::read_body() {
 }
 
 bool OriginConnection::is_reusable() const {
+  // A 204 that announces a body may yet send one (RFC 9112 §6.1 forbids both).
+  if (parser_ && parser_->status() == 204 &&
+      (parser_->length().value_or(0) > 0 || http::find(parser_->fields(), "Transfer-Encoding") != nullptr)) {
+    return false;
+  }
   return !closed_ && parser_ && parser_->done() && parser_->keeps_alive() &&
          parser_->framing() != Framing::until_close && begin_ == end_ && parser_->status() != 101;
 }

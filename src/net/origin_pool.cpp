@@ -5,6 +5,7 @@
 #include <boost/asio/ip/basic_resolver.hpp>
 #include <string_view>
 
+#include "larder/http/target.hpp"
 #include "larder/net/error.hpp"
 
 namespace larder::net {
@@ -17,7 +18,7 @@ constexpr std::chrono::seconds address_lifetime{30};
 void split_server(std::string_view url, OriginServer& server) {
   url.remove_prefix(std::string_view("http://").size());
   if (url.ends_with('/')) url.remove_suffix(1);
-  server.authority = url;
+  server.authority = http::without_default_port("http", url);
   const auto colon = url.rfind(':');
   const bool has_port = colon != std::string_view::npos && url.find(']', colon) == std::string_view::npos;
   auto host = has_port ? url.substr(0, colon) : url;
@@ -29,15 +30,20 @@ void split_server(std::string_view url, OriginServer& server) {
 
 OriginLease::OriginLease(OriginPool& pool, OriginServer& server, std::unique_ptr<OriginConnection> connection,
                          bool reused)
-    : pool_(&pool), server_(&server), connection_(std::move(connection)), reused_(reused) {}
+    : pool_(&pool), pool_lives_(pool.lives_), server_(&server), connection_(std::move(connection)), reused_(reused) {}
 
 OriginLease::OriginLease(OriginLease&& other) noexcept
-    : pool_(other.pool_), server_(other.server_), connection_(std::move(other.connection_)), reused_(other.reused_) {}
+    : pool_(other.pool_),
+      pool_lives_(std::move(other.pool_lives_)),
+      server_(other.server_),
+      connection_(std::move(other.connection_)),
+      reused_(other.reused_) {}
 
 OriginLease& OriginLease::operator=(OriginLease&& other) noexcept {
   if (this != &other) {
     give_back();
     pool_ = other.pool_;
+    pool_lives_ = std::move(other.pool_lives_);
     server_ = other.server_;
     connection_ = std::move(other.connection_);
     reused_ = other.reused_;
@@ -46,7 +52,8 @@ OriginLease& OriginLease::operator=(OriginLease&& other) noexcept {
 }
 
 void OriginLease::give_back() {
-  if (connection_) pool_->give_back(*server_, std::move(connection_));
+  if (connection_ && !pool_lives_.expired()) pool_->give_back(*server_, std::move(connection_));
+  connection_.reset();
 }
 
 OriginPool::OriginPool(asio::io_context& context, DeadlineWheel& wheel, const OriginParameters& parameters)
@@ -88,17 +95,7 @@ Awaitable<Result<OriginLease>> OriginPool::acquire(std::vector<const OriginServe
   auto& server = choose(tried);
   tried.push_back(&server);
   if (!fresh) {
-    while (!server.idle.empty()) {
-      auto connection = std::move(server.idle.back());
-      server.idle.pop_back();
-      connection->idle_deadline().disarm();
-      if (connection->is_quiet()) {
-        connection->reset();
-        ++counters_.reused;
-        co_return OriginLease(*this, server, std::move(connection), true);
-      }
-      --server.open;
-    }
+    if (auto connection = take_idle(server)) co_return OriginLease(*this, server, std::move(connection), true);
   }
   if (server.open >= parameters_.connections) {
     auto turn = std::make_shared<WaitPoint>(context_.get_executor());
@@ -111,21 +108,19 @@ Awaitable<Result<OriginLease>> OriginPool::acquire(std::vector<const OriginServe
     server.waiting.push_back(turn);
     while (server.open >= parameters_.connections && server.idle.empty() && !expired) co_await turn->wait();
     std::erase(server.waiting, turn);
-    if (!server.idle.empty()) {
-      auto connection = std::move(server.idle.back());
-      server.idle.pop_back();
-      connection->idle_deadline().disarm();
-      connection->reset();
-      ++counters_.reused;
-      co_return OriginLease(*this, server, std::move(connection), true);
-    }
-    if (server.open >= parameters_.connections) co_return Error::origin_busy;
+    auto connection = take_idle(server);
+    if (!connection && server.open >= parameters_.connections) co_return Error::origin_busy;
+    if (!connection) ++server.open;
+    // Several may have been given back before we ran, and each woke only us.
+    wake_next(server);
+    if (connection) co_return OriginLease(*this, server, std::move(connection), true);
+  } else {
+    ++server.open;
   }
-  ++server.open;
   auto socket = co_await connect(server);
   if (!socket) {
     --server.open;
-    if (!server.waiting.empty()) server.waiting.front()->notify();
+    wake_next(server);
     ++counters_.connect_failures;
     server.paused_until = SteadyClock::now() + parameters_.failed_server_pause;
     co_return socket.error();
@@ -203,6 +198,10 @@ Awaitable<Result<Socket>> OriginPool::connect(OriginServer& server) {
 }
 
 void OriginPool::give_back(OriginServer& server, std::unique_ptr<OriginConnection> connection) {
+  if (server.idle.size() >= parameters_.idle_connections) {
+    // Those that were idle too long are closed but still here; they must not stand in the way of a living one.
+    server.open -= std::erase_if(server.idle, [](const auto& kept) { return !kept->stream().is_open(); });
+  }
   if (connection->is_reusable() && server.idle.size() < parameters_.idle_connections) {
     connection->idle_deadline().arm(parameters_.idle_timeout);
     server.idle.push_back(std::move(connection));
@@ -210,7 +209,29 @@ void OriginPool::give_back(OriginServer& server, std::unique_ptr<OriginConnectio
     connection->close();
     --server.open;
   }
-  if (!server.waiting.empty()) server.waiting.front()->notify();
+  wake_next(server);
+}
+
+// A kept connection that is still good, or null.
+std::unique_ptr<OriginConnection> OriginPool::take_idle(OriginServer& server) {
+  while (!server.idle.empty()) {
+    auto connection = std::move(server.idle.back());
+    server.idle.pop_back();
+    connection->idle_deadline().disarm();
+    if (connection->is_quiet()) {
+      connection->reset();
+      ++counters_.reused;
+      return connection;
+    }
+    --server.open;
+  }
+  return nullptr;
+}
+
+// The first in the queue takes what there is and wakes the next.
+void OriginPool::wake_next(OriginServer& server) {
+  if (server.waiting.empty() || (server.idle.empty() && server.open >= parameters_.connections)) return;
+  server.waiting.front()->notify();
 }
 
 OriginCounters OriginPool::counters() const noexcept {
@@ -226,6 +247,7 @@ void OriginPool::close_idle() {
   for (auto& server : servers_) {
     server->open -= server->idle.size();
     server->idle.clear();
+    wake_next(*server);
   }
 }
 

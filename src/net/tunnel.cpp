@@ -41,7 +41,9 @@ Awaitable<void> pump(Stream& from, Stream& to, std::string_view first, Deadline&
       to.shutdown_send();
       co_return;
     }
-    const bool sent = !error && co_await send_all(to, {buffer.get(), n});
+    const std::string_view bytes(buffer.get(), n);
+    bool sent = false;
+    if (!error) sent = co_await send_all(to, bytes);
     if (!sent) {
       from.close(false);
       to.close(false);

@@ -96,8 +96,18 @@ http::FieldList response_fields(const http::ResponseHead& response, std::string_
 }
 
 bool asks_for_upgrade(const http::RequestHead& request) noexcept {
-  return request.version == http::Version::http_1_1 && http::has_token(request.fields, "Connection", "upgrade") &&
-         http::find(request.fields, "Upgrade") != nullptr;
+  if (request.version != http::Version::http_1_1 || !http::has_token(request.fields, "Connection", "upgrade")) return false;
+  bool asks = false;
+  for (const auto& field : request.fields) {
+    if (!http::iequals(field.name, "Upgrade")) continue;
+    http::ListMembers protocols(field.value);
+    while (const auto protocol = protocols.next()) {
+      const auto name = protocol->substr(0, protocol->find('/'));
+      if (http::iequals(name, "h2c") || http::iequals(name, "h2") || http::iequals(name, "HTTP")) return false;
+      asks = true;
+    }
+  }
+  return asks;
 }
 
 bool names_other_fields(http::FieldSpan fields) noexcept {

@@ -307,7 +307,7 @@ Proxy::Awaitable<void> Proxy::pump(TransactionPtr transaction, std::string join_
                                         wall_clock() + shared_.cache.unstorable_memory);
     }
     if (appended == store::Append::no_reader) {
-      leadership.fail(502);
+      leadership.decline();  // who has joined meanwhile goes on alone
       co_return;
     }
   }
@@ -415,7 +415,10 @@ Proxy::Awaitable<Proxy::Followed> Proxy::follow(net::Exchange& exchange, Transac
     const auto now = wall_clock();
     switch (view.phase) {
       case store::FillPhase::waiting: break;
-      case store::FillPhase::declined: co_return Followed::go_alone;
+      case store::FillPhase::declined:
+        if (!begun) co_return Followed::go_alone;
+        exchange.reply.cut_short();
+        co_return Followed::replied;
       case store::FillPhase::failed:
         if (begun) {
           exchange.reply.cut_short();

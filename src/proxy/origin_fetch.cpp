@@ -14,6 +14,9 @@ using net::Error;
 
 namespace {
 
+// Interim responses that one request may have: more is an origin out of its mind.
+constexpr unsigned most_interim_responses = 64;
+
 net::Awaitable<net::error_code> send_piece(net::OriginConnection& connection, std::string_view piece, bool chunked) {
   if (!chunked) co_return co_await connection.send(piece);
   std::array<char, 20> size_line{};
@@ -95,7 +98,7 @@ net::Awaitable<OriginResponse> fetch(net::OriginPool& pool, const OriginRequest&
                                    pool.parameters().read_timeout),
                        [](const std::exception_ptr&) {});
       }
-      for (;;) {
+      for (unsigned interim = 0;; ++interim) {
         const auto received = co_await connection.read_head(request.method == "HEAD");
         if (!received) {
           response.error = received.error();
@@ -108,6 +111,11 @@ net::Awaitable<OriginResponse> fetch(net::OriginPool& pool, const OriginRequest&
           response.lease = std::move(*lease);
           response.error = {};
           co_return response;
+        }
+        if (interim == most_interim_responses) {
+          response.error = Error::origin_malformed;
+          response.fault = net::ParseFault::start_line;
+          break;
         }
         if (request.on_interim) (void)co_await request.on_interim(*received);
       }
@@ -145,7 +153,12 @@ net::Awaitable<OriginResponse> fetch(net::OriginPool& pool, const OriginRequest&
 }
 
 net::Awaitable<void> end_upload(OriginResponse& response, net::RequestBody* body) {
-  if (!response.upload || response.upload->done) co_return;
+  if (!response.upload) co_return;
+  if (response.upload->done) {
+    // Half a request stands on a connection whose upload failed: nothing may follow it.
+    if (response.upload->error && response.lease) response.lease.connection().close();
+    co_return;
+  }
   response.lease.connection().close();
   body->cancel();
   while (!response.upload->done) co_await response.upload->finished->wait();

@@ -25,7 +25,8 @@ OriginRequest Proxy::origin_request(net::Exchange* exchange, const http::Request
       origin.chunked = !body.length;
       parameters.expects_continue = exchange->expects_continue;
     }
-    if (asks_for_upgrade(exchange->request)) {
+    // With a body the tunnel could only begin behind it (RFC 9110 §7.8); nobody does that.
+    if (exchange->body == nullptr && asks_for_upgrade(exchange->request)) {
       upgrade = http::combined(exchange->request.fields, "Upgrade").value_or("");
     }
     origin.on_interim = [exchange](const http::ResponseHead& head) -> Awaitable<net::error_code> {
@@ -119,11 +120,12 @@ Proxy::Awaitable<void> Proxy::relay_upgraded(net::Exchange& exchange, OriginResp
   auto head = response.head;
   auto fields = response_fields(head, shared_.cache.node_name, wall_clock());
   const auto protocols = http::combined(head.fields, "Upgrade");
-  if (!asks_for_upgrade(exchange.request) || !protocols) {
+  if (exchange.body != nullptr || !asks_for_upgrade(exchange.request) || !protocols) {
     response.error = net::Error::origin_malformed;
     report_origin_error(exchange.request.method, exchange.request.target, response);
     connection.close();
     reply_with_failure(exchange, response, {});
+    co_await end_upload(response, exchange.body);
     co_return;
   }
   fields.add("Connection", "upgrade");

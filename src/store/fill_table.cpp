@@ -20,7 +20,7 @@ Fill::~Fill() { bytes_in_fills_.fetch_sub(charged_, std::memory_order_relaxed); 
 void Fill::wake_readers(std::unique_lock<std::mutex>& lock) {
   auto waiting = std::exchange(waiting_, {});
   lock.unlock();
-  for (auto& wake : waiting) wake();
+  for (auto& [reader, wake] : waiting) wake();
 }
 
 std::uint64_t Fill::slowest() const noexcept {
@@ -41,6 +41,13 @@ void Fill::drop_read_segments() {
   }
 }
 
+// The producer is not called any more: it may be gone, with all that its wake would touch.
+void Fill::end(FillPhase phase, std::unique_lock<std::mutex>& lock) {
+  phase_ = phase;
+  space_wake_ = nullptr;
+  wake_readers(lock);
+}
+
 void Fill::publish_head(FillHead head) {
   std::unique_lock lock(mutex_);
   head_ = std::make_shared<const FillHead>(std::move(head));
@@ -52,7 +59,10 @@ Append Fill::append(std::string_view bytes) {
   std::unique_lock lock(mutex_);
   if (!outgrown_ && total_ + bytes.size() > max_object_) outgrown_ = true;
   if (outgrown_) {
-    if (reader_offsets_.empty()) return Append::no_reader;
+    if (reader_offsets_.empty()) {
+      abandoned_ = true;
+      return Append::no_reader;
+    }
     drop_read_segments();
     if (total_ - std::max(slowest(), dropped_) > window && !bytes.empty()) return Append::wait;
   }
@@ -93,29 +103,25 @@ SharedBody Fill::whole_body() {
 void Fill::complete(StoredPtr stored) {
   std::unique_lock lock(mutex_);
   stored_ = std::move(stored);
-  phase_ = FillPhase::complete;
-  wake_readers(lock);
+  end(FillPhase::complete, lock);
 }
 
 void Fill::answer(StoredPtr stored, policy::CacheOutcome outcome) {
   std::unique_lock lock(mutex_);
   stored_ = std::move(stored);
   outcome_ = outcome;
-  phase_ = FillPhase::answered;
-  wake_readers(lock);
+  end(FillPhase::answered, lock);
 }
 
 void Fill::decline() {
   std::unique_lock lock(mutex_);
-  phase_ = FillPhase::declined;
-  wake_readers(lock);
+  end(FillPhase::declined, lock);
 }
 
 void Fill::fail(int status) {
   std::unique_lock lock(mutex_);
   failure_status_ = status;
-  phase_ = FillPhase::failed;
-  wake_readers(lock);
+  end(FillPhase::failed, lock);
 }
 
 void Fill::on_space(Wake wake) {
@@ -131,9 +137,10 @@ void Fill::on_space(Wake wake) {
 FillReader::FillReader(std::shared_ptr<Fill> fill) : fill_(std::move(fill)) {
   const std::unique_lock lock(fill_->mutex_);
   id_ = fill_->next_reader_++;
-  // A reader that comes after bytes were dropped cannot be served whole; the table no longer hands such a fill out.
-  offset_ = fill_->dropped_;
-  fill_->reader_offsets_.emplace(id_, offset_);
+  // A reader that comes after bytes were dropped cannot be served whole. The table soon hands such a fill out no more, but
+  // who has got it shortly before may only now begin to read.
+  late_ = fill_->dropped_ > 0 || fill_->abandoned_;
+  if (!late_) fill_->reader_offsets_.emplace(id_, offset_);
 }
 
 FillReader::~FillReader() {
@@ -141,6 +148,7 @@ FillReader::~FillReader() {
   {
     const std::unique_lock lock(fill_->mutex_);
     fill_->reader_offsets_.erase(id_);
+    std::erase_if(fill_->waiting_, [&](const auto& entry) { return entry.first == id_; });
     wake = std::exchange(fill_->space_wake_, nullptr);
   }
   if (wake) wake();
@@ -149,11 +157,12 @@ FillReader::~FillReader() {
 FillView FillReader::view() {
   const std::unique_lock lock(fill_->mutex_);
   FillView view;
-  view.phase = fill_->phase_;
+  view.phase = late_ ? FillPhase::declined : fill_->phase_;
   view.head = fill_->head_;
   view.stored = fill_->stored_;
   view.outcome = fill_->outcome_;
   view.failure_status = fill_->failure_status_;
+  if (late_) return view;
   auto at = fill_->dropped_;
   for (const auto& segment : fill_->segments_) {
     if (offset_ < at + segment->size()) {
@@ -170,7 +179,7 @@ void FillReader::advance(std::size_t n) {
   {
     const std::unique_lock lock(fill_->mutex_);
     offset_ += n;
-    fill_->reader_offsets_[id_] = offset_;
+    if (!late_) fill_->reader_offsets_[id_] = offset_;
     if (fill_->space_wake_ && fill_->total_ - fill_->slowest() <= window) {
       wake = std::exchange(fill_->space_wake_, nullptr);
     }
@@ -180,12 +189,12 @@ void FillReader::advance(std::size_t n) {
 
 void FillReader::on_change(const FillView& seen, Wake wake) {
   std::unique_lock lock(fill_->mutex_);
-  if (fill_->phase_ != seen.phase || fill_->total_ > offset_) {
+  if (late_ || fill_->phase_ != seen.phase || fill_->total_ > offset_) {
     lock.unlock();
     wake();
     return;
   }
-  fill_->waiting_.push_back(std::move(wake));
+  fill_->waiting_.emplace_back(id_, std::move(wake));
 }
 
 FillTable::FillTable(std::size_t max_object, std::size_t budget)

@@ -41,9 +41,12 @@ struct Weight {
 };
 constexpr Weight weight_of(policy::Priority priority) noexcept {
   switch (priority) {
-    case policy::Priority::low: return {0, 2, 2};
-    case policy::Priority::normal: return {0, 1, 1};
-    case policy::Priority::high: return {1, 3, 1};
+    case policy::Priority::low:
+      return {0, 2, 2};
+    case policy::Priority::normal:
+      return {0, 1, 1};
+    case policy::Priority::high:
+      return {1, 3, 1};
   }
   return {0, 1, 1};
 }
@@ -242,7 +245,8 @@ Liveness MemoryStore::check(Entry& entry) const {
   return liveness;
 }
 
-// Whoever is above its share gives way first; with none above it (others have reserved, but not linked yet) the fullest.
+// Whoever is above its share gives way first; with none above it (others have reserved, but not linked yet) the
+// fullest.
 void MemoryStore::reserve(std::size_t bytes, Stripe& preferred) {
   const auto share = parameters_.capacity / stripe_count_;
   const auto held_by = [](const Stripe& stripe) { return stripe.bytes.load(std::memory_order_relaxed); };
@@ -328,7 +332,7 @@ policy::NotStored MemoryStore::insert(StoredPtr response, std::uint64_t checked)
         return policy::NotStored::none;
       }
       entry->hits = held->hits;
-      entry->credit = held->credit;
+      entry->credit = std::min(held->credit, entry->weight.most);
       bury(stripe, *held, Cause::replaced, graveyard);
     } else if (++variants > parameters_.max_variants) {
       // Newest first, so this one is the oldest that is left.
@@ -433,7 +437,8 @@ void MemoryStore::sweep(policy::TimePoint now) {
       const auto& lifetime = stored.parts().lifetime;
       if (check(*entry) != Liveness::alive) {
         bury(stripe, *entry, Cause::purged, graveyard);
-      } else if (lifetime.current_age(now) - lifetime.corrected_initial_age >= lifetime.retention(stored.has_validator())) {
+      } else if (lifetime.current_age(now) - lifetime.corrected_initial_age >=
+                 lifetime.retention(stored.has_validator())) {
         bury(stripe, *entry, Cause::expired, graveyard);
       } else {
         last = entry;

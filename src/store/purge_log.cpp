@@ -58,8 +58,7 @@ struct Node {
 };
 
 template <Hook Node::*hook>
-using NodeList =
-    intrusive::list<Node, intrusive::member_hook<Node, Hook, hook>, intrusive::constant_time_size<false>>;
+using NodeList = intrusive::list<Node, intrusive::member_hook<Node, Hook, hook>, intrusive::constant_time_size<false>>;
 
 struct Bucket {
   NodeList<&Node::in_sequence> by_sequence;
@@ -407,7 +406,8 @@ class PurgeLog::Index {
   // True where a selector for which `is_newer` holds names the subject. `has_news`: whether a kind has any of them.
   // `names_it`: whether one in a bucket of patterns does.
   template <class HasNews, class IsNewer, class NamesIt>
-  [[nodiscard]] bool any_newer(const PurgeSubject& subject, HasNews has_news, IsNewer is_newer, NamesIt names_it) const {
+  [[nodiscard]] bool any_newer(const PurgeSubject& subject, HasNews has_news, IsNewer is_newer,
+                               NamesIt names_it) const {
     const auto named = [&](SelectorKind k, std::string_view value) {
       const auto& by_value = kind(k).by_value;
       const auto found = by_value.find(value);
@@ -450,7 +450,7 @@ class PurgeLog::Index {
   std::uint64_t sequence_floor_ = 0;  ///< older ones are dead
   std::uint64_t clock_floor_ = 0;     ///< entries of Redis with a lower clock are dead
 
-  std::uint64_t watermark_ = 0;                    ///< every clock up to it is applied
+  std::uint64_t watermark_ = 0;                   ///< every clock up to it is applied
   std::map<std::uint64_t, std::uint64_t> above_;  ///< applied beyond it: first to last of each run
 };
 

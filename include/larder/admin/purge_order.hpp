@@ -18,8 +18,8 @@ inline constexpr std::size_t max_order_body = 64UL << 10;
 /// Bytes of one selector's value: each entry of the cache is matched against it.
 inline constexpr std::size_t max_selector = 4096;
 
-/// Reads {"pattern":…}, {"tag":…}, {"path":…} or {"key":…}: exactly one member, a string. 400 says what is wrong. A path
-/// pattern is brought into the form that stored target URIs have (http::normalise_target).
+/// Reads {"pattern":…}, {"tag":…}, {"path":…} or {"key":…}: exactly one member, a string. 400 says what is wrong. A
+/// path pattern is brought into the form that stored target URIs have (http::normalise_target).
 std::variant<policy::Selector, Answer> parse_purge_order(std::string_view body);
 
 /// The selector of a type, by its name as it stands in the path; 404 with the known types where the rules have none of
@@ -31,9 +31,9 @@ struct PurgeReport {
   std::vector<policy::Selector> selectors;
   std::uint64_t epoch = 0;
   std::uint64_t clock = 0;
-  std::size_t pending = 0;     ///< purges that Redis has not got
-  bool journalled = false;     ///< those are in a journal on disk
-  std::optional<bool> found;   ///< of DELETE: whether there was anything
+  std::size_t pending = 0;    ///< purges that Redis has not got
+  bool journalled = false;    ///< those are in a journal on disk
+  std::optional<bool> found;  ///< of DELETE: whether there was anything
 };
 /// {"purged":[…],"found":…,"delivered":…,"epoch","clock",…}. Epochs are text, as they do not fit into a double.
 Json to_json(const PurgeReport& report);

@@ -32,8 +32,9 @@ class RemoteReader {
  public:
   RemoteReader(proxy::RemoteStore& remote, const store::PurgeLog& log) : remote_(remote), log_(log) {}
 
-  /// Live entries whose key matches the glob, from a SCAN cursor on (0 at first), until `limit` are there, the keys are at
-  /// an end, or enough was looked at for one call. A few more than `limit` may come, as Redis hands keys out in groups.
+  /// Live entries whose key matches the glob, from a SCAN cursor on (0 at first), until `limit` are there, the keys are
+  /// at an end, or enough was looked at for one call. A few more than `limit` may come, as Redis hands keys out in
+  /// groups.
   net::Awaitable<RemotePage> list(std::string pattern, std::size_t limit, std::uint64_t cursor);
 
   /// Which of the keys exist in Redis, in their order; all false where it does not answer.

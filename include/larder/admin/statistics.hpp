@@ -84,8 +84,8 @@ struct Statistics {
   std::string version;
 };
 
-/// {"cache_stats":{…}}. `hits`, `misses`, `stale`, `revalidated` and `bypass` count the values of X-Cache; `hit_rate` is
-/// the percentage (0..100) of HIT and STALE among HIT, STALE, REVALIDATED and MISS, that is, of the requests of
+/// {"cache_stats":{…}}. `hits`, `misses`, `stale`, `revalidated` and `bypass` count the values of X-Cache; `hit_rate`
+/// is the percentage (0..100) of HIT and STALE among HIT, STALE, REVALIDATED and MISS, that is, of the requests of
 /// cacheable routes for which the origin was not waited for. `errors` are those of the cache (Redis operations that
 /// failed, and entries that did not decode), not the origin's. Times are in seconds, sizes in bytes.
 Json to_json(const Statistics& statistics, std::chrono::system_clock::time_point now);

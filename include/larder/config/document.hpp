@@ -14,7 +14,7 @@ namespace larder::config {
 using Environment = std::function<std::optional<std::string>(std::string_view name)>;
 
 /// One value of a document.
-struct Node {
+struct TreeNode {
   enum class Kind : unsigned char {
     null,      ///< nothing, or ~
     scalar,    ///< in `text`
@@ -32,23 +32,23 @@ struct Node {
   int line = 0;         ///< from 1
   bool broken = false;  ///< a fault was already reported for it: its value means nothing
   std::vector<Key> keys;
-  std::vector<Node> items;
+  std::vector<TreeNode> items;
 
   /// Value of a key of a mapping; nullptr where it has none.
-  [[nodiscard]] const Node* find(std::string_view key) const noexcept;
+  [[nodiscard]] const TreeNode* find(std::string_view key) const noexcept;
   [[nodiscard]] bool is_scalar() const noexcept { return kind == Kind::scalar; }
   /// "off" (or "false", which YAML's users write for it).
   [[nodiscard]] bool is_off() const noexcept { return is_scalar() && (text == "off" || text == "false"); }
 };
 
 /// A scalar that stands in no file.
-Node scalar_node(std::string text);
+TreeNode scalar_node(std::string text);
 
 /// Reads a document. `${NAME}` and `${NAME:-default}` in scalar values (not in keys) become the variable's value, the
 /// default also where the variable is empty; `$${` stands for `${`. The value of a `match:` line need not be quoted,
 /// whatever characters it has. Faults (syntax, duplicate keys, undefined variables, aliases) are appended to `faults`;
 /// empty optional where the text is no YAML at all. Bounded: at most 4 MiB, 100 levels, 200000 values.
-std::optional<Node> read_document(std::string_view text, const std::string& file, const Environment& environment,
-                                  std::vector<Fault>& faults);
+std::optional<TreeNode> read_document(std::string_view text, const std::string& file, const Environment& environment,
+                                      std::vector<Fault>& faults);
 
 }  // namespace larder::config

@@ -17,7 +17,7 @@ struct SettingsKey {
   bool secret = false;
   /// Stores the value; false, nothing stored and `wrong` perhaps set (what is wrong, else the value is simply not
   /// right).
-  std::function<bool(const Node& node, std::string& wrong)> read;
+  std::function<bool(const TreeNode& node, std::string& wrong)> read;
   std::function<std::string()> show;  ///< the value as it would be written
 };
 

@@ -54,6 +54,8 @@ class DeadlineWheel {
   static constexpr Milliseconds tick{50};
 
   [[nodiscard]] std::uint64_t current_tick() const noexcept;
+  /// The first tick that is not earlier than `after` from now.
+  [[nodiscard]] std::uint64_t tick_at(Milliseconds after) const noexcept;
   void link(Deadline& deadline);
   void schedule_tick();
   void on_tick();

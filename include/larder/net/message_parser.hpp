@@ -69,10 +69,13 @@ class MessageParser final : private boost::beast::http::basic_parser<is_request>
   /// Content-Length, where framing() is `length`, or where the message has none of the body it announces (HEAD).
   [[nodiscard]] std::optional<std::uint64_t> length() const noexcept { return length_; }
   /// Whether the connection may be used for another message after this one (RFC 9112 §9.3).
-  [[nodiscard]] bool keeps_alive() const { return this->keep_alive(); }
+  [[nodiscard]] bool keeps_alive() const {
+    // Beast lets "keep-alive" win over "close" in HTTP/1.0.
+    return this->keep_alive() && (version_ != http::Version::http_1_0 || !http::has_token(fields_, "Connection", "close"));
+  }
   [[nodiscard]] http::Version version() const noexcept { return version_; }
   [[nodiscard]] http::FieldSpan fields() const noexcept { return fields_; }
-  /// Trailer fields; complete once done().
+  /// Trailer fields; complete once done(). Those that mean something only in a head are left out (RFC 9110 §6.5.1).
   [[nodiscard]] const http::FieldList& trailers() const noexcept { return trailers_; }
   // Requests.
   [[nodiscard]] std::string_view method() const noexcept { return method_; }

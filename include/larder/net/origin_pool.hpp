@@ -57,12 +57,13 @@ class OriginLease {
 
  private:
   OriginPool* pool_ = nullptr;
+  std::weak_ptr<const void> pool_lives_;  ///< a lease in a coroutine that outlived its pool has nowhere to go back to
   OriginServer* server_ = nullptr;
   std::unique_ptr<OriginConnection> connection_;
   bool reused_ = false;
 };
 
-/// Used on its worker's thread; outlives its leases.
+/// Used on its worker's thread. Outlives its leases, but for those in coroutines that the context destroys in the end.
 class OriginPool {
  public:
   /// `parameters.servers` must be valid "http://host[:port]" (config has checked them).
@@ -85,6 +86,8 @@ class OriginPool {
 
  private:
   friend class OriginLease;
+  std::unique_ptr<OriginConnection> take_idle(OriginServer& server);
+  void wake_next(OriginServer& server);
   OriginServer& choose(const std::vector<const OriginServer*>& tried);
   Awaitable<error_code> resolve(OriginServer& server);
   Awaitable<Result<Socket>> connect(OriginServer& server);
@@ -94,6 +97,7 @@ class OriginPool {
   DeadlineWheel& wheel_;
   const OriginParameters& parameters_;
   std::vector<std::unique_ptr<OriginServer>> servers_;
+  std::shared_ptr<const void> lives_ = std::make_shared<char>();
   std::size_t next_ = 0;
   OriginCounters counters_;
 };

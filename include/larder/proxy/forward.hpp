@@ -37,7 +37,8 @@ std::string origin_request_head(const http::RequestHead& request, http::FieldSpa
 http::FieldList response_fields(const http::ResponseHead& response, std::string_view node_name,
                                 std::chrono::system_clock::time_point now);
 
-/// True where an Upgrade is asked for: Connection names it and there is an Upgrade field (RFC 9110 §7.8), in HTTP/1.1.
+/// True where an Upgrade is asked for that may be relayed: Connection names it and there is an Upgrade field (RFC 9110 §7.8),
+/// in HTTP/1.1, and no protocol in it is HTTP itself (h2c), whose requests would pass the cache and its purges unseen.
 bool asks_for_upgrade(const http::RequestHead& request) noexcept;
 
 /// True where a Connection field names anything but "close", "keep-alive" and "upgrade": fields the client wants to be

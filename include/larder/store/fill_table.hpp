@@ -65,7 +65,7 @@ enum class Append : unsigned char {
   kept,      ///< go on
   unstored,  ///< kept for the present readers, but the body has outgrown max_object: it will not be stored
   wait,      ///< not taken: the slowest reader is too far behind; wait (on_space) and offer it again
-  no_reader  ///< not taken: nobody reads and it cannot be stored; give up
+  no_reader  ///< not taken: nobody reads and it cannot be stored; give up (who comes now is declined)
 };
 
 /// Thread-safe. One producer, any number of readers.
@@ -99,6 +99,7 @@ class Fill {
   void wake_readers(std::unique_lock<std::mutex>& lock);
   [[nodiscard]] std::uint64_t slowest() const noexcept;
   void drop_read_segments();
+  void end(FillPhase phase, std::unique_lock<std::mutex>& lock);
 
   const PurgeStamp stamp_;
   const std::size_t max_object_;
@@ -112,12 +113,13 @@ class Fill {
   std::uint64_t dropped_ = 0;  ///< bytes before the first segment
   std::uint64_t total_ = 0;    ///< bytes appended
   bool outgrown_ = false;
+  bool abandoned_ = false;     ///< bytes were refused because nobody read: nobody can begin to read any more
   StoredPtr stored_;
   policy::CacheOutcome outcome_ = policy::CacheOutcome::miss;
   int failure_status_ = 502;
   std::uint64_t next_reader_ = 1;
   std::unordered_map<std::uint64_t, std::uint64_t> reader_offsets_;
-  std::vector<Wake> waiting_;
+  std::vector<std::pair<std::uint64_t, Wake>> waiting_;  ///< with the id of the reader that waits
   Wake space_wake_;
 };
 
@@ -129,11 +131,12 @@ class FillReader {
   FillReader(const FillReader&) = delete;
   FillReader& operator=(const FillReader&) = delete;
 
-  /// What there is to see now.
+  /// What there is to see now. To a reader that came too late to see the body from its first byte the fill is declined.
   [[nodiscard]] FillView view();
   /// The reader has used `n` bytes of the last view.
   void advance(std::size_t n);
-  /// Calls `wake` once as soon as the fill has changed from `seen` (at once where it already has).
+  /// Calls `wake` once as soon as the fill has changed from `seen` (at once where it already has); never once the reader
+  /// is gone.
   void on_change(const FillView& seen, Wake wake);
   [[nodiscard]] Fill& fill() noexcept { return *fill_; }
 
@@ -141,6 +144,7 @@ class FillReader {
   std::shared_ptr<Fill> fill_;
   std::uint64_t id_ = 0;
   std::uint64_t offset_ = 0;
+  bool late_ = false;
 };
 
 /// What a request shall do about a miss.

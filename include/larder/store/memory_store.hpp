@@ -11,8 +11,8 @@
 // budget) may be larger than a stripe's share.
 //
 // SIEVE per stripe: a hand goes from the oldest entry to the newest; an entry that was used since the hand last passed
-// loses its credit and stays, another one goes. A type's priority weighs in that: `low` needs two uses between passes to
-// stay, `normal` one, `high` stays for one pass unused and for up to three after as many uses.
+// loses its credit and stays, another one goes. A type's priority weighs in that: `low` needs two uses between passes
+// to stay, `normal` one, `high` stays for one pass unused and for up to three after as many uses.
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -53,8 +53,8 @@ struct MemoryCounters {
   std::uint64_t bytes = 0;
   std::uint64_t insertions = 0;
   std::uint64_t evictions = 0;
-  std::uint64_t purged = 0;      ///< removed because a selector matched
-  std::uint64_t expired = 0;     ///< removed because its retention had passed
+  std::uint64_t purged = 0;   ///< removed because a selector matched
+  std::uint64_t expired = 0;  ///< removed because its retention had passed
 };
 
 /// Thread-safe.

@@ -73,7 +73,8 @@ class PurgeLog {
   /// already are ignored, also those that delivered() has given; a clock that was skipped is applied when it comes.
   void apply_fleet(std::uint64_t clock, std::span<const policy::Selector> selectors);
   /// Enters an epoch and clock learnt from Redis. Another epoch than ours, or a lower clock, kills all that memory
-  /// holds (it begins again with the selectors that are still pending). `floor`: Redis entries with a lower clock are dead.
+  /// holds (it begins again with the selectors that are still pending). `floor`: Redis entries with a lower clock are
+  /// dead.
   ///
   /// Purges up to `clock` that were not applied here count as lost: memory, and Redis entries with a clock below
   /// `clock`, are dead then. So apply what is known of this epoch before; or, to keep what Redis holds on entering

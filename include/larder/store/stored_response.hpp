@@ -28,20 +28,20 @@ using SharedBody = std::shared_ptr<const std::string>;
 
 /// The parts of a stored response; `make` turns them into the immutable object.
 struct StoredParts {
-  std::string key;             ///< cache key with its variant suffix
+  std::string key;                ///< cache key with its variant suffix
   std::size_t base_key_size = 0;  ///< length of the key without the variant suffix
-  std::string canonical;       ///< canonical request, compared on each hit
-  std::string selecting;       ///< policy::selecting_fields() encoding; empty where the response has no Vary
+  std::string canonical;          ///< canonical request, compared on each hit
+  std::string selecting;          ///< policy::selecting_fields() encoding; empty where the response has no Vary
   std::string type;
-  std::string target;          ///< normalised path and query of the target URI
+  std::string target;  ///< normalised path and query of the target URI
   std::vector<std::string> tags;
   policy::Priority priority = policy::Priority::normal;
   PurgeStamp stamp;
   policy::Lifetime lifetime;
   int status = 200;
   std::string reason;
-  http::FieldList fields;      ///< policy::stored_fields(); without Content-Length, Age, X-Cache, X-Cache-Key
-  SharedBody body;             ///< never null
+  http::FieldList fields;  ///< policy::stored_fields(); without Content-Length, Age, X-Cache, X-Cache-Key
+  SharedBody body;         ///< never null
 };
 
 class StoredResponse;

@@ -22,7 +22,7 @@ TEST_CASE("read_document: a tree with lines") {
   const auto root = read_document("a: 1\nb:\n  - x\n  - {c: y, d: }\n'e': \"2\"\n", "f", lookup, faults);
   REQUIRE(root.has_value());
   CHECK(faults.empty());
-  REQUIRE(root->kind == Node::Kind::mapping);
+  REQUIRE(root->kind == TreeNode::Kind::mapping);
   CHECK(root->find("a")->text == "1");
   CHECK(root->find("a")->line == 1);
   const auto& b = *root->find("b");
@@ -30,7 +30,7 @@ TEST_CASE("read_document: a tree with lines") {
   CHECK(b.items[0].line == 3);
   CHECK(b.items[1].find("c")->text == "y");
   CHECK(b.items[1].find("c")->line == 4);
-  CHECK(b.items[1].find("d")->kind == Node::Kind::null);
+  CHECK(b.items[1].find("d")->kind == TreeNode::Kind::null);
   CHECK(root->find("e")->text == "2");
   CHECK(root->keys[2].line == 5);
   CHECK(root->find("none") == nullptr);
@@ -42,7 +42,7 @@ TEST_CASE("read_document: nothing is null") {
     std::vector<Fault> faults;
     const auto root = read_document(text, "f", lookup, faults);
     REQUIRE(root.has_value());
-    CHECK(root->kind == Node::Kind::null);
+    CHECK(root->kind == TreeNode::Kind::null);
     CHECK(faults.empty());
   }
 }

@@ -1,0 +1,389 @@
+// The endpoints. What is decided is decided by pure functions beside this file; here is what reads the cache, waits for
+// a body or a purge, and replies.
+#include "larder/admin/api.hpp"
+
+#include <exception>
+#include <fmt/format.h>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <unordered_set>
+#include <utility>
+#include <variant>
+
+#include "larder/admin/answer.hpp"
+#include "larder/admin/endpoint.hpp"
+#include "larder/admin/entry_view.hpp"
+#include "larder/admin/key_listing.hpp"
+#include "larder/admin/purge_order.hpp"
+#include "larder/admin/remote_reader.hpp"
+#include "larder/admin/statistics.hpp"
+#include "larder/admin/token.hpp"
+#include "larder/http/http_date.hpp"
+#include "larder/http/message.hpp"
+#include "larder/net/error.hpp"
+
+namespace larder::admin {
+
+namespace {
+
+using policy::Selector;
+using policy::SelectorKind;
+using Now = std::chrono::system_clock::time_point;
+
+void reply_with(net::ReplySink& reply, Answer answer, Now now) {
+  const auto lines = fmt::format(
+      "HTTP/1.1 {} {}\r\nDate: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n"
+      "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n{}",
+      answer.status, http::reason_phrase(answer.status), http::format_http_date(now), answer.body.size(),
+      answer.more_lines);
+  auto body = std::make_unique<const std::string>(std::move(answer.body));
+  const auto* const kept = body.get();
+  reply.whole(
+      {.head = {}, .more_lines = lines, .body = *kept, .retained = body.release(), .release = [](const void* object) {
+         delete static_cast<const std::string*>(object);
+       }});
+}
+
+Answer refused(Access access) {
+  if (access == Access::unset) {
+    return failure(403, "no_token_configured",
+                   "no admin token is configured, so the admin API answers /health and /ready only; set admin.token in "
+                   "the configuration file or start with --token TOKEN, then send Authorization: Bearer TOKEN");
+  }
+  const bool is_wrong = access == Access::wrong;
+  auto answer = is_wrong ? failure(401, "wrong_token", "the token is not the configured one (admin.token or --token)")
+                         : failure(401, "no_token", "a token is needed; send one field Authorization: Bearer TOKEN");
+  answer.more_lines = is_wrong ? "WWW-Authenticate: Bearer realm=\"larder\", error=\"invalid_token\"\r\n"
+                               : "WWW-Authenticate: Bearer realm=\"larder\"\r\n";
+  return answer;
+}
+
+Answer bad_key() {
+  return failure(400, "bad_key",
+                 "every cache key begins with \"cache:\"; right would be the value of X-Cache-Key or a \"key\" of "
+                 "/api/cache/keys, percent-encoded where it is no URI text");
+}
+
+// Past its retention it is of no use to anyone; it goes with the next sweep.
+bool is_expired(const store::StoredResponse& stored, policy::TimePoint now) {
+  using std::chrono::seconds;
+  const auto& lifetime = stored.parts().lifetime;
+  // In seconds, as the difference of two far-off times does not fit into the clock's own unit.
+  const auto kept = std::chrono::floor<seconds>(now).time_since_epoch() -
+                    std::chrono::floor<seconds>(lifetime.response_time).time_since_epoch();
+  return kept >= lifetime.retention(stored.has_validator());
+}
+
+}  // namespace
+
+struct Api::Impl {
+  explicit Impl(ApiContext given) : context(std::move(given)) {
+    if (auto* const remote = context.proxy.remote()) reader.emplace(*remote, context.shared.log);
+  }
+
+  template <class T>
+  using Awaitable = net::Awaitable<T>;
+  using BodyOrAnswer = std::variant<std::string, Answer>;
+
+  Awaitable<void> answer(net::Exchange& exchange);
+  Awaitable<Answer> respond(net::Exchange& exchange);
+  Awaitable<BodyOrAnswer> read_body(net::Exchange& exchange);
+
+  Answer health() const;
+  Answer ready() const;
+  Answer stats() const;
+  Awaitable<Answer> keys(std::string query);
+  Awaitable<Answer> show(std::string raw_key);
+  Awaitable<Answer> remove(std::string raw_key);
+  Awaitable<Answer> purge(std::vector<Selector> selectors, std::optional<bool> found);
+  Awaitable<Json> variants(std::vector<std::string> keys);
+  Awaitable<void> list_remote(ListOrder order, KeyPage& page, std::optional<Cursor>& next);
+  Awaitable<void> mark_remote(KeyPage& page);
+
+  [[nodiscard]] bool reads_redis() const { return reader && context.proxy.remote()->is_readable(); }
+
+  ApiContext context;
+  std::optional<RemoteReader> reader;  ///< empty without Redis
+  proxy::ErrorLog refusals{"[ADMIN REFUSED]"};
+  proxy::ErrorLog faults{"[ADMIN ERROR]"};
+};
+
+Api::Api(ApiContext context) : impl_(std::make_unique<Impl>(std::move(context))) {}
+
+Api::~Api() = default;
+
+net::Handler Api::handler() {
+  return {.answer_at_once = [](net::Exchange&) { return false; },
+          .answer = [impl = impl_.get()](net::Exchange& exchange) { return impl->answer(exchange); }};
+}
+
+net::Awaitable<void> Api::Impl::answer(net::Exchange& exchange) {
+  std::optional<Answer> made;
+  try {
+    made = co_await respond(exchange);
+  } catch (const std::exception& error) {
+    faults.report(fmt::format("{} {}: {}", exchange.request.method, exchange.request.path(), error.what()));
+  }
+  if (!made) made = failure(500, "internal_error", "this is our fault; the log says more");
+  reply_with(exchange.reply, std::move(*made), proxy::wall_clock());
+}
+
+net::Awaitable<Answer> Api::Impl::respond(net::Exchange& exchange) {
+  const auto& request = exchange.request;
+  const auto to = route(request.method, request.path());
+  if (!to.endpoint || !is_open(*to.endpoint)) {
+    const auto access = judge_access(request.fields, context.token);
+    if (access != Access::granted) {
+      if (access == Access::wrong) {
+        refusals.report(fmt::format("wrong token from {} for {}", exchange.client_address, request.path()));
+      }
+      co_return refused(access);
+    }
+  }
+  if (!to.endpoint) co_return unknown_path(request.path());
+  if (!to.has_method) co_return wrong_method(request.method, to.allow);
+
+  std::string argument(to.argument);
+  std::vector<Selector> selectors;
+  switch (*to.endpoint) {
+    case Endpoint::health:
+      co_return health();
+    case Endpoint::ready:
+      co_return ready();
+    case Endpoint::stats:
+      co_return stats();
+    case Endpoint::keys: {
+      std::string query(request.query());
+      auto listing = co_await keys(std::move(query));
+      co_return listing;
+    }
+    case Endpoint::entry: {
+      if (request.method == "DELETE") {
+        auto removed = co_await remove(std::move(argument));
+        co_return removed;
+      }
+      auto shown = co_await show(std::move(argument));
+      co_return shown;
+    }
+    case Endpoint::invalidate_type: {
+      auto order = type_order(argument, *context.shared.rules);
+      if (auto* const wrong = std::get_if<Answer>(&order)) co_return std::move(*wrong);
+      selectors.push_back(std::get<Selector>(std::move(order)));
+      break;
+    }
+    case Endpoint::invalidate_pattern: {
+      auto body = co_await read_body(exchange);
+      if (auto* const wrong = std::get_if<Answer>(&body)) co_return std::move(*wrong);
+      auto order = parse_purge_order(std::get<std::string>(body));
+      if (auto* const wrong = std::get_if<Answer>(&order)) co_return std::move(*wrong);
+      selectors.push_back(std::get<Selector>(std::move(order)));
+      break;
+    }
+    case Endpoint::clear_all:
+      selectors.push_back({SelectorKind::all, {}});
+      break;
+  }
+  const std::optional<bool> found;
+  auto purged = co_await purge(std::move(selectors), found);
+  co_return purged;
+}
+
+net::Awaitable<Api::Impl::BodyOrAnswer> Api::Impl::read_body(net::Exchange& exchange) {
+  const auto too_large = [] {
+    return failure(413, "body_too_large", fmt::format("the body has more than {} bytes", max_order_body));
+  };
+  std::string text;
+  if (exchange.body == nullptr) co_return BodyOrAnswer(std::move(text));
+  if (exchange.body->length().value_or(0) > max_order_body) co_return BodyOrAnswer(too_large());
+  if (exchange.expects_continue) {
+    http::ResponseHead go_on;
+    go_on.status = 100;
+    (void)co_await exchange.reply.interim(go_on);
+  }
+  for (;;) {
+    const auto piece = co_await exchange.body->read();
+    if (!piece) {
+      const bool is_slow = piece.error() == net::Error::client_timeout;
+      co_return BodyOrAnswer(is_slow ? failure(408, "body_timeout", "the body did not come in time")
+                                     : failure(400, "bad_body", "the body was cut short or is framed wrongly"));
+    }
+    if (piece->empty()) break;
+    if (text.size() + piece->size() > max_order_body) co_return BodyOrAnswer(too_large());
+    text += *piece;
+  }
+  co_return BodyOrAnswer(std::move(text));
+}
+
+Answer Api::Impl::health() const { return {.status = 200, .body = "{\"status\":\"healthy\"}\n", .more_lines = {}}; }
+
+Answer Api::Impl::ready() const {
+  if (!context.is_ready || context.is_ready()) {
+    return {.status = 200, .body = "{\"status\":\"ready\"}\n", .more_lines = {}};
+  }
+  return failure(503, "not_ready", "starting or draining; ask again");
+}
+
+Answer Api::Impl::stats() const {
+  auto& shared = context.shared;
+  const auto rules = shared.rules;
+  const auto now = proxy::wall_clock();
+  std::optional<RedisState> redis;
+  if (auto* const remote = context.proxy.remote(); remote != nullptr && shared.bus != nullptr) {
+    redis =
+        RedisState{.connected = remote->is_connected(), .readable = remote->is_readable(), .bus = shared.bus->state()};
+  }
+  const Statistics statistics{.rules = *rules,
+                              .totals = add_up(context.counters, rules->routes.size()),
+                              .memory = shared.memory.counters(),
+                              .memory_capacity = shared.memory.parameters().capacity,
+                              .redis = redis,
+                              .fills_in_progress = shared.fills.fills(),
+                              .fill_bytes = shared.fills.bytes_in_fills(),
+                              .sessions = read(context.sessions),
+                              .purge_log = {.epoch = shared.log.epoch(),
+                                            .clock = shared.log.clock(),
+                                            .selectors = shared.log.size(),
+                                            .pending = shared.log.pending_count()},
+                              .started = context.started,
+                              .version = context.version};
+  return success(to_json(statistics, now), now);
+}
+
+net::Awaitable<Answer> Api::Impl::keys(std::string query) {
+  auto parsed = parse_list_order(query);
+  if (auto* const wrong = std::get_if<Answer>(&parsed)) co_return std::move(*wrong);
+  const auto order = std::get<ListOrder>(std::move(parsed));
+  const auto now = proxy::wall_clock();
+  KeyPage page;
+  std::optional<Cursor> next;
+  auto reach = RemoteReach::not_configured;
+  if (reader) reach = reads_redis() ? RemoteReach::read : RemoteReach::unreadable;
+
+  bool memory_is_done = order.cursor.tier == Cursor::Tier::redis;
+  if (!memory_is_done) {
+    const auto at = context.shared.memory.list(order.pattern, order.limit, order.cursor.position,
+                                               [&](const store::MemoryEntry& entry) {
+                                                 if (!is_expired(*entry.stored, now)) page.add(row_of(entry));
+                                               });
+    memory_is_done = at == 0;
+    if (!memory_is_done) next = Cursor{.tier = Cursor::Tier::memory, .position = at};
+    if (reach == RemoteReach::read) co_await mark_remote(page);
+  }
+  if (memory_is_done && reach == RemoteReach::read) {
+    co_await list_remote(order, page, next);
+    if (!reads_redis()) reach = RemoteReach::unreadable;
+  }
+  co_return success(to_json(page, next, reach, now), now);
+}
+
+// Says of the rows found in memory whether Redis has them too.
+net::Awaitable<void> Api::Impl::mark_remote(KeyPage& page) {
+  std::vector<std::string> names;
+  for (const auto& row : page.rows()) names.push_back(row.key);
+  const auto existing = co_await reader->exist(std::move(names));
+  for (std::size_t i = 0; i < existing.size(); ++i) page.rows()[i].in_redis = existing[i];
+}
+
+// Fills the page up from Redis. What memory holds was listed with memory: it is left out, on this page or a later one.
+net::Awaitable<void> Api::Impl::list_remote(ListOrder order, KeyPage& page, std::optional<Cursor>& next) {
+  const auto start = order.cursor.tier == Cursor::Tier::redis ? order.cursor.position : 0;
+  if (page.size() >= order.limit) {
+    next = Cursor{.tier = Cursor::Tier::redis, .position = start};
+    co_return;
+  }
+  auto pattern = order.pattern;
+  auto remote = co_await reader->list(std::move(pattern), order.limit - page.size(), start);
+  std::unordered_set<std::string_view> elsewhere;
+  for (const auto& entry : remote.entries) {
+    if (!page.contains(entry.key)) elsewhere.insert(entry.key);
+  }
+  std::unordered_set<std::string> in_memory;
+  if (!elsewhere.empty()) {
+    context.shared.memory.list(order.pattern, std::numeric_limits<std::size_t>::max(), 0,
+                               [&](const store::MemoryEntry& entry) {
+                                 const auto& key = entry.stored->parts().key;
+                                 if (elsewhere.contains(key)) in_memory.insert(key);
+                               });
+  }
+  for (const auto& entry : remote.entries) {
+    if (!in_memory.contains(entry.key)) page.add(row_of(entry));
+  }
+  if (remote.next != 0) next = Cursor{.tier = Cursor::Tier::redis, .position = remote.next};
+}
+
+// Every live stored response under any of the keys, as JSON. Memory's is shown where both tiers have one.
+net::Awaitable<Json> Api::Impl::variants(std::vector<std::string> keys) {
+  struct Variant {
+    RemoteEntry entry;
+    Found found;
+  };
+  std::vector<Variant> all;
+  const auto now = proxy::wall_clock();
+  for (const auto& key : keys) {
+    for (const auto& entry : context.shared.memory.by_key(key)) {
+      if (is_expired(*entry.stored, now)) continue;
+      all.push_back({entry.stored, {.in_memory = true, .in_redis = false, .hits = entry.hits}});
+    }
+  }
+  if (reads_redis()) {
+    for (const auto& key : keys) {
+      const auto entries = co_await reader->entries(key);
+      for (const auto& entry : entries) {
+        const auto* const stored = std::get_if<store::StoredPtr>(&entry);
+        const auto& name = stored != nullptr ? (*stored)->parts().key : std::get<store::RecordSummary>(entry).key;
+        bool is_known = false;
+        for (auto& known : all) {
+          const auto* const held = std::get_if<store::StoredPtr>(&known.entry);
+          if (held == nullptr || (*held)->parts().key != name) continue;
+          known.found.in_redis = is_known = true;
+        }
+        if (!is_known) all.push_back({entry, {.in_memory = false, .in_redis = true, .hits = 0}});
+      }
+    }
+  }
+  auto json = Json::array();
+  for (const auto& variant : all) {
+    const auto* const stored = std::get_if<store::StoredPtr>(&variant.entry);
+    json.push_back(stored != nullptr ? to_json(**stored, variant.found, now)
+                                     : to_json(std::get<store::RecordSummary>(variant.entry), variant.found, now));
+  }
+  co_return json;
+}
+
+net::Awaitable<Answer> Api::Impl::show(std::string raw_key) {
+  auto names = key_candidates(raw_key);
+  if (names.empty()) co_return bad_key();
+  const auto key = names.front();
+  auto found = co_await variants(std::move(names));
+  if (found.empty()) {
+    co_return failure(404, "no_entry", fmt::format("nothing is stored under {}, in memory or Redis", key));
+  }
+  const Json content{{"key", key}, {"variants", std::move(found)}};
+  co_return success(content, proxy::wall_clock());
+}
+
+net::Awaitable<Answer> Api::Impl::remove(std::string raw_key) {
+  const auto names = key_candidates(raw_key);
+  if (names.empty()) co_return bad_key();
+  auto looked_for = names;
+  const auto stored = co_await variants(std::move(looked_for));
+  std::vector<Selector> selectors;
+  for (const auto& name : names) selectors.push_back({SelectorKind::key, name});
+  const std::optional<bool> found(!stored.empty());
+  auto purged = co_await purge(std::move(selectors), found);
+  co_return purged;
+}
+
+net::Awaitable<Answer> Api::Impl::purge(std::vector<Selector> selectors, std::optional<bool> found) {
+  PurgeReport report{.selectors = selectors, .epoch = 0, .clock = 0, .pending = 0, .journalled = false, .found = found};
+  co_await context.proxy.purge(std::move(selectors));
+  const auto& log = context.shared.log;
+  report.epoch = log.epoch();
+  report.clock = log.clock();
+  report.pending = log.pending_count();
+  report.journalled = context.shared.bus != nullptr && context.shared.bus->state().journalled > 0;
+  co_return success(to_json(report), proxy::wall_clock());
+}
+
+}  // namespace larder::admin
