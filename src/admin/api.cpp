@@ -230,8 +230,9 @@ Answer Api::Impl::stats() const {
   const auto now = proxy::wall_clock();
   std::optional<RedisState> redis;
   if (auto* const remote = context.proxy.remote(); remote != nullptr && shared.bus != nullptr) {
-    redis =
-        RedisState{.connected = remote->is_connected(), .readable = remote->is_readable(), .bus = shared.bus->state()};
+    redis = RedisState{.connected = remote->is_connected(),
+                       .readable = remote->is_readable() && context.redis_is_in_use && context.redis_is_in_use(),
+                       .bus = shared.bus->state()};
   }
   const Statistics statistics{.rules = *rules,
                               .totals = add_up(context.counters, rules->routes.size()),

@@ -129,7 +129,7 @@ Json to_json(const Statistics& statistics, std::chrono::system_clock::time_point
              {"errors", totals.redis_errors + totals.undecodable},
              {"total_requests", totals.requests},
              {"hit_rate", hit_rate(totals.outcomes)},
-             {"is_available", !statistics.redis || statistics.redis->connected},
+             {"is_available", !statistics.redis || statistics.redis->readable},
              {"stale", of(totals.outcomes, CacheOutcome::stale)},
              {"revalidated", of(totals.outcomes, CacheOutcome::revalidated)},
              {"bypass", of(totals.outcomes, CacheOutcome::bypass)},

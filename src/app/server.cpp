@@ -82,8 +82,8 @@ struct Server::Impl {
         log(proxy::random_number()),
         memory(settings.memory, log),
         fills(settings.cache.max_object, settings.cache.fill_budget),
-        redis_errors("[CACHE ERROR]"),
-        origin_errors("[ORIGIN ERROR]"),
+        redis_errors("[CACHE ERROR]", 5, std::chrono::seconds(1)),
+        origin_errors("[ORIGIN ERROR]", 50, std::chrono::milliseconds(100)),
         shared{.rules = settings.rules,
                .cache = settings.cache,
                .trust_forwarded = settings.trust_forwarded,
@@ -124,11 +124,19 @@ struct Server::Impl {
                                                            .sessions = session_counters,
                                                            .started = std::chrono::system_clock::now(),
                                                            .is_ready = [this] { return ready.load(); },
+                                                           .redis_is_in_use = [this] { return redis_is_in_use(); },
                                                            .version = std::move(version)});
       admin_listening = background
                             ->listen(*settings.admin, false, settings.client, api->handler(), admin_session_counters)
                             .local_endpoint();
     }
+  }
+
+  bool redis_is_in_use() const {
+    return std::all_of(workers.begin(), workers.end(), [](const auto& worker) {
+      const auto* remote = worker->proxy().remote();
+      return remote != nullptr && remote->was_readable();
+    });
   }
 
   // Looks at one stripe of memory per tick.

@@ -21,6 +21,7 @@ void add_serve_options(CLI::App& app, CommandLine& line) {
       ->type_name("HOST:PORT|off");
   app.add_option("--origin", overrides.origins, "Origin server, http://HOST:PORT; may be given several times")
       ->type_name("URL")
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->allow_extra_args(false);
   app.add_option("--redis", overrides.redis,
                  "redis://, rediss:// or unix:// URL, or off (default: REDIS_URL, REDIS_HOST)")
@@ -38,6 +39,8 @@ CommandLine parse_command_line(std::span<const std::string> arguments) {
   using Command = CommandLine::Command;
   CommandLine line;
   CLI::App app("Larder: a caching reverse proxy for HTTP APIs", "larder");
+  // Scripts put their options before the user's: the last one counts.
+  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   app.require_subcommand(0, 1);
   app.set_version_flag("--version", std::string(), "Print the version and exit");
   auto* const serve = app.add_subcommand("serve", "Run the proxy");

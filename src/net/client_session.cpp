@@ -41,7 +41,7 @@ Milliseconds allowance(const ClientLimits& limits, std::uint64_t bytes, Millisec
 void reply_with_text(ReplySink& reply, int status, std::string_view text, std::string_view more_lines) {
   const auto* body = new std::string(fmt::format("{} {}\n{}\n", status, http::reason_phrase(status), text));
   const auto head =
-      fmt::format("HTTP/1.1 {} {}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n{}", status,
+      fmt::format("HTTP/1.1 {} {}\r\nContent-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\nContent-Length: {}\r\n{}", status,
                   http::reason_phrase(status), body->size(), more_lines);
   // The head is short: it travels as a copy; the body is retained until it was sent.
   reply.whole({.head = {}, .more_lines = head, .body = *body, .retained = body,
@@ -318,6 +318,7 @@ Awaitable<Result<std::string_view>> ClientSession::read() {
     if (!piece.empty()) co_return piece;
     if (parser_->done()) co_return std::string_view{};
     if (!make_room(body_capacity)) {
+      counters_.malformed.fetch_add(1, std::memory_order_relaxed);
       keep_alive_ = false;
       co_return Error::client_malformed_body;  // a chunk line or trailer section without end
     }

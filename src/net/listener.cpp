@@ -1,10 +1,12 @@
 #include "larder/net/listener.hpp"
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 #include <sys/socket.h>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <stdexcept>
 #include <vector>
 
 namespace larder::net {
@@ -36,8 +38,12 @@ Listener::Listener(asio::io_context& context, DeadlineWheel& wheel, const Endpoi
   acceptor_.open(address.protocol());
   acceptor_.set_option(Acceptor::reuse_address(true));
   if (shared) acceptor_.set_option(ReusePort(true));
-  acceptor_.bind(address);
-  acceptor_.listen(backlog);
+  error_code error;
+  acceptor_.bind(address, error);
+  if (!error) acceptor_.listen(backlog, error);
+  if (error) {
+    throw std::runtime_error(fmt::format("cannot listen on {}:{}: {}", endpoint.host, endpoint.port, error.message()));
+  }
 }
 
 Listener::~Listener() = default;
@@ -57,7 +63,12 @@ Awaitable<void> Listener::accept() {
       (void)co_await pause.async_wait(as_result);
       continue;
     }
-    begin(std::move(socket));
+    try {
+      begin(std::move(socket));
+    } catch (const std::exception& failure) {
+      // Out of memory, mostly: this connection is lost, the listener is not.
+      spdlog::error("cannot begin a session: {}", failure.what());
+    }
   }
 }
 

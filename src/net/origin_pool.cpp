@@ -193,6 +193,7 @@ Awaitable<Result<Socket>> OriginPool::connect(OriginServer& server) {
     const auto [error] = co_await socket.async_connect(address, as_result);
     if (expired) co_return Error::origin_connect_timeout;
     if (!error) co_return socket;
+    server.last_failure = error.message();
   }
   co_return Error::origin_unreachable;
 }

@@ -2,12 +2,17 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace larder::proxy {
 
-ErrorLog::ErrorLog(std::string prefix, std::chrono::seconds interval)
-    : prefix_(std::move(prefix)), interval_(interval) {}
+ErrorLog::ErrorLog(std::string prefix, unsigned burst, std::chrono::milliseconds interval)
+    : prefix_(std::move(prefix)),
+      burst_(burst),
+      interval_(interval),
+      allowed_(burst),
+      earned_at_(std::chrono::steady_clock::now()) {}
 
 void ErrorLog::report(std::string_view text) {
   total_.fetch_add(1, std::memory_order_relaxed);
@@ -15,11 +20,16 @@ void ErrorLog::report(std::string_view text) {
   std::uint64_t more = 0;
   {
     const std::lock_guard lock(mutex_);
-    if (last_ != std::chrono::steady_clock::time_point{} && now - last_ < interval_) {
+    const auto earned = (now - earned_at_) / interval_;
+    if (earned > 0) {
+      allowed_ = static_cast<unsigned>(std::min<std::int64_t>(burst_, allowed_ + earned));
+      earned_at_ += earned * interval_;
+    }
+    if (allowed_ == 0) {
       ++held_back_;
       return;
     }
-    last_ = now;
+    --allowed_;
     more = std::exchange(held_back_, 0);
   }
   if (more > 0) {

@@ -64,11 +64,11 @@ Proxy::Awaitable<void> Proxy::miss(net::Exchange& exchange, TransactionPtr trans
     auto ticket = shared_.fills.join(join_key, transaction->subject(), shared_.log, wall_clock());
     bool listed = true;
     if (ticket.role == store::FillRole::follow) {
-      const auto followed = co_await follow(exchange, transaction, ticket.fill, false);
+      store::FillReader reader(ticket.fill);
+      const auto followed = co_await follow(exchange, transaction, reader, false);
       if (followed == Followed::replied) co_return;
       if (followed == Followed::other_variant && !joined_variant) {
         // The fill's selecting header fields are now known: those who share mine share the next fill.
-        store::FillReader reader(ticket.fill);
         const auto view = reader.view();
         const auto& encoding = view.stored ? view.stored->parts().selecting : view.head->selecting;
         join_key += '\0';
@@ -273,7 +273,7 @@ Proxy::Awaitable<void> Proxy::lead(net::Exchange* exchange, TransactionPtr trans
                    asio::detached);
   }
   leadership.hand_over();
-  if (exchange != nullptr) (void)co_await follow(*exchange, transaction, fill, true);
+  if (own_place) (void)co_await follow(*exchange, transaction, *own_place, true);
 }
 
 // Reads the rest of the body into the fill, whether or not its leader's client is still there.
@@ -400,9 +400,8 @@ store::StoredPtr Proxy::freshen(const TransactionPtr& transaction, const http::R
 }
 
 Proxy::Awaitable<Proxy::Followed> Proxy::follow(net::Exchange& exchange, TransactionPtr transaction,
-                                                std::shared_ptr<store::Fill> fill, bool leads) {
+                                                store::FillReader& reader, bool leads) {
   const auto& t = *transaction;
-  store::FillReader reader(fill);
   const auto changed = std::make_shared<net::WaitPoint>(context_.get_executor());
   bool begun = false;
   Labels labels;

@@ -41,7 +41,6 @@ net::Awaitable<void> upload_body(net::OriginConnection& connection, net::Request
       connection.close();
       break;
     }
-    upload->begun = true;
     if (piece->empty()) {
       if (chunked) {
         std::string end = "0\r\n";
@@ -70,6 +69,19 @@ net::Awaitable<OriginResponse> fetch(net::OriginPool& pool, const OriginRequest&
   const auto executor = co_await asio::this_coro::executor;
   bool fresh = false;
   pool.count_request();
+  auto* const streamed = request.read_body_first ? nullptr : request.body;
+  std::string whole_body;
+  if (streamed == nullptr && request.body != nullptr) {
+    for (;;) {
+      const auto piece = co_await request.body->read();
+      if (!piece) {
+        response.error = piece.error();
+        co_return response;
+      }
+      if (piece->empty()) break;
+      whole_body += *piece;
+    }
+  }
   // Every server may fail to connect once; one more round pays for a kept connection that had died.
   const auto attempts = pool.server_count() + 1;
   for (std::size_t attempt = 0; attempt < attempts; ++attempt) {
@@ -78,6 +90,7 @@ net::Awaitable<OriginResponse> fetch(net::OriginPool& pool, const OriginRequest&
     response.server = tried.back()->authority;
     if (!lease) {
       response.error = lease.error();
+      response.detail = tried.back()->last_failure;
       // Nothing was sent: another server may be asked, whatever the method.
       if (tried.size() >= pool.server_count() || response.error == Error::origin_busy) co_return response;
       continue;
@@ -85,16 +98,18 @@ net::Awaitable<OriginResponse> fetch(net::OriginPool& pool, const OriginRequest&
     auto& connection = lease->connection();
     const bool reused = lease->is_reused();
     if (request.on_connection) request.on_connection(&connection);
-    const auto head = request.head(lease->server().authority);
-    response.error = co_await connection.send(std::string_view(head));
+    auto head = request.head(lease->server().authority);
+    std::array<iovec, 2> first{iovec{head.data(), head.size()}, iovec{whole_body.data(), whole_body.size()}};
+    const std::span<iovec> all(first);
+    response.error = co_await connection.send(all);
     response.upload.reset();
     if (!response.error) {
-      if (request.body != nullptr) {
+      if (streamed != nullptr) {
         response.upload = std::make_shared<Upload>(executor);
         // While the client still sends, the origin owes nothing; the client's own limits hold.
         connection.set_read_timeout(std::chrono::hours(24));
         asio::co_spawn(executor,
-                       upload_body(connection, *request.body, request.chunked, response.upload,
+                       upload_body(connection, *streamed, request.chunked, response.upload,
                                    pool.parameters().read_timeout),
                        [](const std::exception_ptr&) {});
       }
@@ -123,11 +138,9 @@ net::Awaitable<OriginResponse> fetch(net::OriginPool& pool, const OriginRequest&
     if (request.on_connection) request.on_connection(nullptr);
     const bool answered = connection.has_answered();
     connection.close();
-    bool body_begun = false;
     if (response.upload) {
-      if (!response.upload->done) request.body->cancel();
+      if (!response.upload->done) streamed->cancel();
       while (!response.upload->done) co_await response.upload->finished->wait();
-      body_begun = response.upload->begun;
       if (response.upload->error == Error::client_gone || response.upload->error == Error::client_timeout ||
           response.upload->error == Error::client_malformed_body) {
         response.error = response.upload->error;
@@ -137,7 +150,7 @@ net::Awaitable<OriginResponse> fetch(net::OriginPool& pool, const OriginRequest&
     }
     response.reached = true;
     const bool closed = response.error == Error::origin_closed;
-    if (!closed || answered || body_begun || request.body != nullptr || !http::is_idempotent(request.method)) {
+    if (!closed || answered || streamed != nullptr || !http::is_idempotent(request.method)) {
       co_return response;
     }
     // The connection ended before an answer began. A kept one may merely have been too old: the same server is asked again

@@ -291,8 +291,16 @@ PurgeBus::Awaitable<bool> PurgeBus::attach() {
     spdlog::info("purge log: epoch {} at clock {}; what was stored under another epoch is dead", attached->epoch,
                  attached->clock);
   }
+  // Where our history does not reach the log's, it begins at the floor and all that the log still has is applied on top,
+  // so that entries in Redis stay usable. Until that is done nothing may be read from there.
+  auto known = known_clock;
+  if (attached->epoch != known_epoch || known_clock < attached->floor) {
+    attached_ = false;
+    log_.enter_epoch(attached->epoch, attached->floor, attached->floor);
+    known = attached->floor;
+  }
   for (const auto& [clock, selectors] : attached->purges) log_.apply_fleet(clock, selectors);
-  log_.enter_epoch(attached->epoch, attached->clock, attached->floor);
+  log_.enter_epoch(attached->epoch, attached->clock, attached->floor, known);
   {
     const std::lock_guard lock(mutex_);
     run_id_ = run_id;
@@ -328,13 +336,12 @@ PurgeBus::Awaitable<void> PurgeBus::deliver() {
       wake_->notify();
       co_return;
     }
-    if (done->first != log_.epoch()) {
+    if (!log_.delivered(purge.sequence, done->second, done->first)) {
       // The log was begun anew between attach and now; attaching learns its state, and the purge stays pending until
       // it is known to stand in the epoch we are in.
       request_attach();
       co_return;
     }
-    log_.delivered(purge.sequence, done->second);
     request_sweep(purge.selectors);
   }
   if (!pending.empty()) spdlog::info("{} waiting purges were delivered to Redis", pending.size());

@@ -40,13 +40,13 @@ if not epoch or state[4] ~= run then
 end
 redis.call('PUBLISH', channel, 'h ' .. ARGV[6])
 local result = {epoch, string.format('%d', clock), string.format('%d', floor)}
-if epoch == known_epoch and known_clock >= floor then
-  for c = known_clock + 1, clock do
-    local payload = redis.call('HGET', log, string.format('%d', c))
-    if payload then
-      result[#result + 1] = string.format('%d', c)
-      result[#result + 1] = payload
-    end
+local from = floor
+if epoch == known_epoch and known_clock > floor then from = known_clock end
+for c = from + 1, clock do
+  local payload = redis.call('HGET', log, string.format('%d', c))
+  if payload then
+    result[#result + 1] = string.format('%d', c)
+    result[#result + 1] = payload
   end
 end
 return result

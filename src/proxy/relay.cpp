@@ -9,6 +9,11 @@
 
 namespace larder::proxy {
 
+namespace {
+// Bodies up to this many bytes are held until an answer has begun.
+constexpr std::uint64_t small_body = 64UL << 10;
+}  // namespace
+
 OriginRequest Proxy::origin_request(net::Exchange* exchange, const http::RequestHead& request, http::FieldSpan fields,
                                     std::string_view client_address) const {
   OriginRequest origin;
@@ -24,6 +29,7 @@ OriginRequest Proxy::origin_request(net::Exchange* exchange, const http::Request
       body.length = exchange->body->length();
       origin.chunked = !body.length;
       parameters.expects_continue = exchange->expects_continue;
+      origin.read_body_first = body.length && *body.length <= small_body && !exchange->expects_continue;
     }
     // With a body the tunnel could only begin behind it (RFC 9110 §7.8); nobody does that.
     if (exchange->body == nullptr && asks_for_upgrade(exchange->request)) {
@@ -150,6 +156,7 @@ void Proxy::report_origin_error(std::string_view method, std::string_view target
   counters_.origin_errors.add();
   std::string detail = response.error.message();
   if (response.error == net::Error::origin_malformed) detail += fmt::format(" ({})", net::to_string(response.fault));
+  if (response.error == net::Error::origin_unreachable) detail += fmt::format(" ({})", response.detail);
   shared_.origin_errors.report(
       fmt::format("{} {} at {}: {}", method, target.substr(0, target.find('?')), response.server, detail));
 }

@@ -18,6 +18,16 @@ namespace asio = boost::asio;
 namespace {
 constexpr std::chrono::milliseconds background_deadline{2000};
 constexpr std::string_view most_selectors = "16384";
+
+// Seconds an entry stays in Redis: while it is fresh or may be served stale. What can never be served without asking
+// the origin first (no-cache, max-age=0) stays as long as validation is worth while.
+std::int64_t time_to_live(const store::StoredResponse& stored) {
+  const auto& lifetime = stored.parts().lifetime;
+  const auto stale = std::max(lifetime.stale_while_revalidate, lifetime.stale_if_error);
+  const auto usable = lifetime.freshness_lifetime - lifetime.corrected_initial_age + stale;
+  if (usable.count() > 0 && !lifetime.no_cache) return usable.count();
+  return stored.has_validator() ? lifetime.retention(true).count() : 0;
+}
 }  // namespace
 
 RemoteStore::RemoteStore(asio::io_context& context, asio::io_context& background, const RedisParameters& parameters,
@@ -33,6 +43,7 @@ RemoteStore::RemoteStore(asio::io_context& context, asio::io_context& background
       encoding_bytes_(encoding_bytes),
       connection_(context, parameters.connection, [this](redis::Event event, std::string_view detail) {
         run_known_ = false;
+        usable_ = false;
         if (event == redis::Event::connected) {
           asio::co_spawn(context_.get_executor(), verify(), asio::detached);
         } else if (event == redis::Event::disconnected) {
@@ -64,6 +75,7 @@ net::Awaitable<void> RemoteStore::verify() {
   }
   run_id_ = info->is_error() ? std::string{} : run_id_of(info->text);
   run_known_ = true;
+  usable_ = true;
 }
 
 bool RemoteStore::is_readable() const {
@@ -140,7 +152,7 @@ net::Awaitable<store::Lookup> RemoteStore::find(std::string key, std::string can
 
 void RemoteStore::insert(store::StoredPtr stored) {
   if (stopped_ || !connection_.is_ready()) return;
-  const auto ttl = stored->parts().lifetime.retention(stored->has_validator()).count();
+  const auto ttl = time_to_live(*stored);
   if (ttl <= 0) return;
   const auto size = stored->memory_size();
   if (encoding_bytes_.load(std::memory_order_relaxed) + size > max_encoding_bytes) {
@@ -197,8 +209,7 @@ net::Awaitable<void> RemoteStore::publish(std::uint64_t sequence, std::vector<po
                                                   parameters_.namespace_key, run_id, new_epoch, most, payload};
     const auto reply = co_await connection_.command(arguments, parameters_.deadline);
     if (const auto done = reply ? parse_purge(*reply) : std::nullopt) {
-      if (done->first == log_.epoch()) {
-        log_.delivered(sequence, done->second);
+      if (log_.delivered(sequence, done->second, done->first)) {
         bus_.request_sweep(selectors);
         co_return;
       }

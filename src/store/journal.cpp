@@ -6,20 +6,18 @@
 // off before the next one.
 #include "larder/store/journal.hpp"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
-#include <zlib.h>
-
-#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <charconv>
+#include <fcntl.h>
 #include <mutex>
 #include <optional>
 #include <string_view>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <utility>
+#include <zlib.h>
 
 namespace larder::store {
 namespace {
@@ -64,8 +62,7 @@ auto uninterrupted(Call call) {
 
 std::error_code write_all(int file, std::string_view bytes, std::size_t at) {
   while (!bytes.empty()) {
-    const auto n =
-        uninterrupted([&] { return ::pwrite(file, bytes.data(), bytes.size(), static_cast<off_t>(at)); });
+    const auto n = uninterrupted([&] { return ::pwrite(file, bytes.data(), bytes.size(), static_cast<off_t>(at)); });
     if (n < 0) return last_error();
     if (n == 0) return std::make_error_code(std::errc::io_error);
     bytes.remove_prefix(static_cast<std::size_t>(n));
@@ -182,11 +179,11 @@ std::vector<Selector> everything() { return {Selector{SelectorKind::all, {}}}; }
 struct Journal::State {
   mutable std::mutex mutex;
   File file;
-  std::size_t end = 0;                          ///< bytes of whole records
-  bool is_torn = false;                         ///< there may be bytes behind `end`
-  bool is_full = false;                         ///< the last record names everything, on account of the size
+  std::size_t end = 0;   ///< bytes of whole records
+  bool is_torn = false;  ///< there may be bytes behind `end`
+  bool is_full = false;  ///< the last record names everything, on account of the size
   std::vector<std::vector<Selector>> recovered;
-  std::uint64_t numbers = 0;                    ///< records ever held
+  std::uint64_t numbers = 0;  ///< records ever held
   std::atomic<std::uint64_t> size{0};
 
   std::error_code cut() {
@@ -214,6 +211,9 @@ struct Journal::State {
   std::error_code recover() {
     struct ::stat status {};
     if (::fstat(file.get(), &status) < 0) return last_error();
+    if (!S_ISREG(status.st_mode)) return std::make_error_code(std::errc::invalid_argument);
+    // It holds what clients sent; a file that was copied here may have another mode.
+    if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0 && ::fchmod(file.get(), S_IRUSR | S_IWUSR) < 0) return last_error();
     const auto file_size = static_cast<std::size_t>(status.st_size);
     // Larger than any that was written here: what it names is not worth the memory of finding out.
     if (file_size > 2 * max_size) {
@@ -248,8 +248,8 @@ std::unique_ptr<Journal> Journal::open(const std::filesystem::path& path, std::e
   if (error) return nullptr;
   std::unique_ptr<Journal> journal(new Journal());  // NOLINT: the constructor is private
   auto& state = *journal->state_;
-  state.file = File(uninterrupted(
-      [&] { return ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, S_IRUSR | S_IWUSR); }));
+  state.file = File(
+      uninterrupted([&] { return ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, S_IRUSR | S_IWUSR); }));
   if (state.file.get() < 0 || uninterrupted([&] { return ::flock(state.file.get(), LOCK_EX | LOCK_NB); }) < 0) {
     error = last_error();
     return nullptr;

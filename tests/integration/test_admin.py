@@ -168,7 +168,7 @@ class Keys(AdminCase):
         self.assertLessEqual(entry["age"], 60)
         self.assertIn(entry["ttl"], range(3500, 3601))
         self.assertGreaterEqual(entry["size"], 1500)
-        self.assertEqual(entry["tier"], "memory")
+        self.assertEqual(entry["tier"], ["memory"])
 
     def test_pattern(self):
         self.fill("/users/1", "/users/2", "/search?q=1", "/a")

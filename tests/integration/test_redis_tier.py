@@ -641,11 +641,13 @@ class Address(RedisCase):
         self.check(self.keys_of(server), 0, redis=f"unix://{path}?db=0")
 
     def test_user_and_password(self):
-        server = self.redis("--user", "larder on >sec-ret ~* &* +@all")
+        server = self.redis()
+        server.command("ACL", "SETUSER", "larder", "on", ">sec-ret", "~*", "&*", "+@all")
         self.check(self.keys_of(server), 0, redis=f"redis://larder:sec-ret@127.0.0.1:{server.port}/0")
 
     def test_a_wrong_password_is_not_fatal_and_not_logged(self):
-        server = self.redis("--user", "larder on >sec-ret ~* &* +@all")
+        server = self.redis()
+        server.command("ACL", "SETUSER", "larder", "on", ">sec-ret", "~*", "&*", "+@all")
         proxy = self.larder(self.site, rules=HOUR_RULES, redis=f"redis://larder:wr-ong@127.0.0.1:{server.port}/0")
         self.assert_outcome(proxy.get("/a"), "MISS", "1")
         proxy.wait_for_log(r"\[CACHE ERROR\]")

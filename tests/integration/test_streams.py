@@ -321,7 +321,7 @@ class ClientGone(IntegrationCase):
         site.on("/upload", handler, stream=True)
         proxy = self.larder(site, rules=PLAIN_RULES)
         client = self.connect(proxy)
-        client.send_request("POST", "/upload", {"Content-Length": 100})
+        client.send_request("POST", "/upload", {"Content-Length": 100000})  # small ones are read first
         smuggled = b"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
         client.send(smuggled.ljust(60, b"x"))
         self.assertEqual(client.read_response("POST").status, 413)

@@ -21,7 +21,8 @@ struct ApiContext {
   std::vector<const proxy::WorkerCounters*> counters;  ///< of all workers, and of `proxy`
   const net::SessionCounters& sessions;
   std::chrono::system_clock::time_point started;
-  std::function<bool()> is_ready;  ///< false while starting or draining
+  std::function<bool()> is_ready;           ///< false while starting or draining
+  std::function<bool()> redis_is_in_use;    ///< every worker may read Redis; empty where there is no Redis
   std::string version;
 };
 

@@ -57,7 +57,7 @@ SessionTotals read(const net::SessionCounters& counters) noexcept;
 /// The Redis tier at one moment.
 struct RedisState {
   bool connected = false;  ///< of the admin thread's own connection
-  bool readable = false;   ///< its entries may be used
+  bool readable = false;   ///< its entries may be used, by every worker
   proxy::PurgeBusState bus;
 };
 

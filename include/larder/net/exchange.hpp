@@ -90,7 +90,8 @@ struct Handler {
   std::function<Awaitable<void>(Exchange&)> answer;
 };
 
-/// A complete reply with a short text body, for errors: "<status> <reason>\n<text>\n", Content-Type text/plain.
+/// A complete reply with a short text body, for errors: "<status> <reason>\n<text>\n", Content-Type text/plain and
+/// Cache-Control: no-store.
 /// `more_lines`: further field lines, each with CRLF.
 void reply_with_text(ReplySink& reply, int status, std::string_view text, std::string_view more_lines = {});
 

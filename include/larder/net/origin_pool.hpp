@@ -19,6 +19,7 @@ struct OriginServer {
   std::vector<asio::ip::tcp::endpoint> addresses;
   std::chrono::steady_clock::time_point resolved_at{};
   std::chrono::steady_clock::time_point paused_until{};
+  std::string last_failure;                      ///< what the system said when connecting failed last
   std::vector<std::unique_ptr<OriginConnection>> idle;
   std::size_t open = 0;                          ///< connections in use or idle
   std::deque<std::shared_ptr<WaitPoint>> waiting;  ///< requests waiting for a connection

@@ -1,5 +1,5 @@
 #pragma once
-// The log of what goes wrong again and again: the first of a kind at once, then one line per interval with a count.
+// The log of what goes wrong again and again: some lines at once, then one per interval, with a count of those held back.
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -12,17 +12,21 @@ namespace larder::proxy {
 /// Thread-safe. One object per kind of error.
 class ErrorLog {
  public:
-  /// `prefix` begins each line: "[CACHE ERROR]".
-  explicit ErrorLog(std::string prefix, std::chrono::seconds interval = std::chrono::seconds(5));
+  /// `prefix` begins each line: "[CACHE ERROR]". `burst`: lines that may follow one another at once; one more is earned
+  /// per `interval`.
+  explicit ErrorLog(std::string prefix, unsigned burst = 1,
+                    std::chrono::milliseconds interval = std::chrono::seconds(5));
   /// Logs at level error, or counts it to be told with the next line.
   void report(std::string_view text);
   [[nodiscard]] std::uint64_t total() const noexcept { return total_.load(std::memory_order_relaxed); }
 
  private:
   const std::string prefix_;
-  const std::chrono::seconds interval_;
+  const unsigned burst_;
+  const std::chrono::milliseconds interval_;
   std::mutex mutex_;
-  std::chrono::steady_clock::time_point last_{};
+  unsigned allowed_;                                 ///< lines that may be logged now
+  std::chrono::steady_clock::time_point earned_at_;  ///< up to when `allowed_` was reckoned
   std::uint64_t held_back_ = 0;
   std::atomic<std::uint64_t> total_{0};
 };

@@ -17,6 +17,7 @@ struct OriginRequest {
   std::function<std::string(std::string_view authority)> head;
   net::RequestBody* body = nullptr;  ///< null where there is none
   bool chunked = false;              ///< the body goes as chunks, with trailers
+  bool read_body_first = false;      ///< it is small: read it whole, so that it can be sent again to another server
   /// Told of interim responses (RFC 9110 §15.2); may be empty.
   std::function<net::Awaitable<net::error_code>(const http::ResponseHead&)> on_interim;
   /// Told the connection in use, so that it can be closed from outside while we wait; null when it is over.
@@ -27,7 +28,6 @@ struct OriginRequest {
 struct Upload {
   explicit Upload(net::Executor executor) : finished(std::make_shared<net::WaitPoint>(std::move(executor))) {}
   bool done = false;
-  bool begun = false;        ///< some of the body was taken from the client: the request cannot be repeated
   net::error_code error;     ///< the client's fault (Error::client_*) or the origin's
   std::shared_ptr<net::WaitPoint> finished;
 };
@@ -39,6 +39,7 @@ struct OriginResponse {
   net::error_code error;
   net::ParseFault fault = net::ParseFault::none;  ///< of Error::origin_malformed
   std::string server;           ///< authority of the server asked last
+  std::string detail;           ///< what the system said of a failed connection
   bool reached = false;         ///< the origin may have acted on the request, although there is no response
   std::shared_ptr<Upload> upload;  ///< null where the request had no body
 };

@@ -136,7 +136,7 @@ class Proxy {
   Awaitable<void> miss(net::Exchange& exchange, TransactionPtr transaction);
   Awaitable<void> lead(net::Exchange* exchange, TransactionPtr transaction, std::string join_key,
                        std::shared_ptr<store::Fill> fill, bool listed);
-  Awaitable<Followed> follow(net::Exchange& exchange, TransactionPtr transaction, std::shared_ptr<store::Fill> fill,
+  Awaitable<Followed> follow(net::Exchange& exchange, TransactionPtr transaction, store::FillReader& reader,
                              bool leads);
   Awaitable<bool> look_up_remote(TransactionPtr transaction);
   Awaitable<void> pump(TransactionPtr transaction, std::string join_key, std::shared_ptr<store::Fill> fill,

@@ -20,8 +20,8 @@ namespace larder::proxy {
 /// Returns {epoch, clock}. Raises the clock, records the selectors and publishes them, atomically.
 std::string_view purge_script() noexcept;
 /// KEYS[1] the log; ARGV: channel, run_id, epoch for a new log, known epoch, known clock, node.
-/// Returns {epoch, clock, floor, clock, payload, clock, payload, …}: the purges newer than the known clock where the known
-/// epoch is the log's.
+/// Returns {epoch, clock, floor, clock, payload, clock, payload, …}: the purges above the floor, or above the
+/// known clock where the known epoch is the log's.
 std::string_view attach_script() noexcept;
 
 /// Selectors as one byte string: netstrings of policy::encode().

@@ -38,11 +38,14 @@ class RemoteStore {
   /// True where entries may be read: connected, and to the run of Redis whose purge log we follow.
   [[nodiscard]] bool is_readable() const;
 
+  /// From any thread: the same, as it last was seen on the worker's.
+  [[nodiscard]] bool was_readable() const noexcept { return usable_.load(std::memory_order_relaxed) && bus_.is_attached(); }
+
   /// Looks a canonical request up. A live entry whose canonical form and selecting fields match is returned; freshness
   /// is the caller's to judge. Dead and undecodable entries are removed.
   net::Awaitable<store::Lookup> find(std::string key, std::string canonical, http::FieldSpan request_fields);
 
-  /// Writes in the background, compressed off this thread, with the TTL of its retention.
+  /// Writes in the background, compressed off this thread, with its TTL in the same command.
   void insert(store::StoredPtr stored);
 
   /// Makes a purge known to the fleet: within the deadline by Redis, else by the journal. It must have been applied to
@@ -75,6 +78,7 @@ class RemoteStore {
   std::atomic<std::size_t>& encoding_bytes_;
   std::string run_id_;  ///< of the Redis this connection speaks to; empty until known
   bool run_known_ = false;
+  std::atomic<bool> usable_{false};  ///< for other threads: connected, and the run is known
   bool stopped_ = false;
   redis::Connection connection_;
 };

@@ -1,9 +1,10 @@
 #pragma once
-// The journal: purges that Redis has not got, on disk, so that they outlive this process too. Append-only text, one record a
-// line with a checksum; a torn last line is ignored, as its append never returned. Appends are fsynced before they return.
+// The journal: purges that Redis has not got, on disk, so that they outlive this process too. Append-only text, one
+// record a line with a checksum; a torn last line is ignored, as its append never returned. Appends are fsynced before
+// they return.
 //
-// Lost memory of purges fails towards a miss: a damaged line before the end is recovered as a purge of everything, and a
-// journal that would pass 64 MiB ends with one, which stands for all that comes after it.
+// Lost memory of purges fails towards a miss: a damaged line before the end is recovered as a purge of everything, and
+// a journal that would pass 64 MiB ends with one, which stands for all that comes after it.
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -20,8 +21,8 @@ namespace larder::store {
 class Journal {
  public:
   /// Opens or creates `path` (its directory too) and reads what is in it. `error` is set, and null returned, where it
-  /// cannot be opened or is locked by another process (std::errc::resource_unavailable_try_again). The file is made
-  /// with mode 0600, its directories with 0700.
+  /// cannot be opened or is locked by another process (std::errc::resource_unavailable_try_again). The file has
+  /// mode 0600, directories are made with 0700. What is no regular file is refused.
   static std::unique_ptr<Journal> open(const std::filesystem::path& path, std::error_code& error);
   ~Journal();
 

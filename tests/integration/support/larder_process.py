@@ -82,7 +82,8 @@ class LarderProcess:
         self._reader.start()
         port = self.wait_for_log(r"(?<!admin )listening on \S*:(\d+)", beginning)
         self.port = int(port.group(1))
-        if "off" not in self._command[self._command.index("--admin") + 1]:
+        admin = [value for option, value in zip(self._command, self._command[1:]) if option == "--admin"][-1]
+        if admin != "off":
             self.admin_port = int(self.wait_for_log(r"admin listening on \S*:(\d+)", beginning).group(1))
         return self
 

@@ -48,7 +48,7 @@ const std::string chunked = post + "Transfer-Encoding: chunked\r\n\r\n";
 const std::string ok = "HTTP/1.1 200 OK\r\n";
 
 struct Valid {
-  const char* what;
+  std::string what;
   std::string bytes;
   Framing framing = Framing::none;
   std::string body = {};
@@ -129,7 +129,7 @@ TEST_CASE("the parts of a request") {
 }
 
 struct Invalid {
-  const char* what;
+  std::string what;
   std::string bytes;
   ParseFault fault;
   End end = End::refused_head;

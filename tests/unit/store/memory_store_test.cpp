@@ -1,0 +1,511 @@
+#include "larder/store/memory_store.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <doctest/doctest.h>
+#include <map>
+#include <random>
+#include <set>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "larder/policy/vary.hpp"
+
+namespace larder::store {
+namespace {
+
+using policy::NotReused;
+using policy::NotStored;
+using policy::Priority;
+using policy::Seconds;
+using policy::Selector;
+using policy::SelectorKind;
+using policy::TimePoint;
+
+const TimePoint noon{std::chrono::hours{24 * 365 * 50}};
+
+StoredParts parts_of(const PurgeLog& log, std::string name, std::size_t body_size = 100) {
+  StoredParts parts;
+  parts.key = "cache:product:" + name;
+  parts.base_key_size = parts.key.size();
+  parts.canonical = "canonical " + name;
+  parts.type = "product";
+  parts.target = "/api/products/" + name;
+  parts.tags = {"product:" + name};
+  parts.stamp = log.stamp();
+  parts.lifetime.freshness_lifetime = Seconds{60};
+  parts.lifetime.response_time = noon;
+  parts.lifetime.must_revalidate = true;  // so that retention is the freshness lifetime
+  parts.body = std::make_shared<const std::string>(body_size, 'b');
+  return parts;
+}
+StoredPtr response(const PurgeLog& log, std::string name, std::size_t body_size = 100) {
+  return StoredResponse::make(parts_of(log, std::move(name), body_size));
+}
+StoredPtr variant(const PurgeLog& log, std::string name, const std::string& language) {
+  auto parts = parts_of(log, std::move(name));
+  const std::vector<http::Field> request{{"Accept-Language", language}};
+  parts.selecting = policy::selecting_fields({"accept-language"}, request);
+  parts.key += ":" + language;
+  return StoredResponse::make(std::move(parts));
+}
+NotStored put(MemoryStore& store, const StoredPtr& stored) {
+  return store.insert(stored, stored->parts().stamp.sequence);
+}
+Lookup get(MemoryStore& store, const std::string& name, bool count_hit = true) {
+  return store.find("canonical " + name, {}, count_hit);
+}
+Lookup get_in(MemoryStore& store, const std::string& name, const std::string& language) {
+  const std::vector<http::Field> request{{"Accept-Language", language}};
+  return store.find("canonical " + name, request);
+}
+std::vector<Selector> tag(const std::string& name) { return {{SelectorKind::tag, "product:" + name}}; }
+
+std::vector<std::string> listed(MemoryStore& store, std::string_view glob, std::size_t limit) {
+  std::vector<std::string> keys;
+  std::uint64_t cursor = 0;
+  int pages = 0;
+  do {
+    cursor = store.list(glob, limit, cursor, [&](const MemoryEntry& e) { keys.push_back(e.stored->parts().key); });
+    REQUIRE(++pages < 100000);
+  } while (cursor != 0);
+  std::ranges::sort(keys);
+  return keys;
+}
+
+TEST_CASE("what is inserted is found by its canonical request, and by nothing else") {
+  PurgeLog log(1);
+  MemoryStore store({}, log);
+  const auto stored = response(log, "42");
+  CHECK(get(store, "42").reason == NotReused::absent);
+  CHECK(put(store, stored) == NotStored::none);
+  CHECK(get(store, "42").stored == stored);
+  CHECK(get(store, "42").reason == NotReused::none);
+  CHECK(get(store, "4").reason == NotReused::absent);
+  CHECK(get(store, "420").reason == NotReused::absent);
+  const auto counters = store.counters();
+  CHECK(counters.entries == 1);
+  CHECK(counters.insertions == 1);
+  CHECK(counters.bytes > stored->memory_size());
+}
+
+TEST_CASE("another response of the same request takes the place of the first") {
+  PurgeLog log(1);
+  MemoryStore store({}, log);
+  put(store, response(log, "1", 5000));
+  const auto bytes = store.counters().bytes;
+  (void)get(store, "1");
+  const auto second = response(log, "1", 6000);
+  CHECK(put(store, second) == NotStored::none);
+  CHECK(get(store, "1").stored == second);
+  CHECK(store.counters().entries == 1);
+  CHECK(store.counters().bytes == bytes + 1000);
+  // Hits are the resource's.
+  const auto held = store.by_key("cache:product:1");
+  REQUIRE(held.size() == 1);
+  CHECK(held[0].hits == 2);
+}
+
+TEST_CASE("an older answer that comes late does not take the place of a newer one") {
+  PurgeLog log(1);
+  MemoryStore store({}, log);
+  const auto old = response(log, "1");
+  log.apply_local(tag("other"), false);
+  const auto young = response(log, "1");
+  CHECK(put(store, young) == NotStored::none);
+  CHECK(put(store, old) == NotStored::none);
+  CHECK(get(store, "1").stored == young);
+  CHECK(store.counters().entries == 1);
+}
+
+TEST_CASE("variants: selected by the request's fields, newest first") {
+  PurgeLog log(1);
+  MemoryStore store({.capacity = 1UL << 20, .max_variants = 3}, log);
+  const auto english = variant(log, "1", "en");
+  const auto german = variant(log, "1", "de");
+  put(store, english);
+  put(store, german);
+  CHECK(get_in(store, "1", "en").stored == english);
+  CHECK(get_in(store, "1", "de").stored == german);
+  CHECK(get_in(store, "1", "fr").reason == NotReused::vary_miss);
+  CHECK(get(store, "1").reason == NotReused::vary_miss);
+  SUBCASE("equal selecting fields replace") {
+    const auto again = variant(log, "1", "en");
+    put(store, again);
+    CHECK(get_in(store, "1", "en").stored == again);
+    CHECK(store.counters().entries == 2);
+  }
+  SUBCASE("of two that match the newest wins") {
+    const auto plain = response(log, "1");
+    put(store, plain);
+    CHECK(get_in(store, "1", "en").stored == plain);
+    put(store, variant(log, "1", "en"));
+    CHECK(get_in(store, "1", "en").stored->parts().key == "cache:product:1:en");
+    CHECK(get_in(store, "1", "it").stored == plain);
+  }
+  SUBCASE("past max_variants the oldest goes") {
+    put(store, variant(log, "1", "fr"));
+    put(store, variant(log, "1", "it"));
+    CHECK(get_in(store, "1", "en").reason == NotReused::vary_miss);
+    CHECK(get_in(store, "1", "de").stored);
+    CHECK(get_in(store, "1", "it").stored);
+    CHECK(store.counters().entries == 3);
+    CHECK(store.counters().evictions == 1);
+  }
+  SUBCASE("one dies alone") {
+    log.apply_local(std::vector<Selector>{{SelectorKind::key, "cache:product:1:en"}}, false);
+    CHECK(get_in(store, "1", "en").reason == NotReused::purged);
+    CHECK(get_in(store, "1", "en").reason == NotReused::vary_miss);
+    CHECK(get_in(store, "1", "de").stored == german);
+  }
+  SUBCASE("erase takes that one only") {
+    store.erase(german);
+    CHECK(get_in(store, "1", "de").reason == NotReused::vary_miss);
+    CHECK(get_in(store, "1", "en").stored == english);
+    store.erase(german);
+    store.erase(english);
+    CHECK(get_in(store, "1", "en").reason == NotReused::absent);
+    CHECK(store.counters().entries == 0);
+    CHECK(store.counters().bytes == 0);
+  }
+  SUBCASE("by key, with and without the suffix") {
+    CHECK(store.by_key("cache:product:1:en").size() == 1);
+    CHECK(store.by_key("cache:product:1").size() == 2);
+    CHECK(store.by_key("cache:product:2").empty());
+    CHECK(store.by_key("cache:product:*").empty());
+  }
+}
+
+TEST_CASE("by_key finds every variant under the base key") {
+  PurgeLog log(1);
+  MemoryStore store({}, log);
+  for (const auto* language : {"en", "de", "fr"}) {
+    auto parts = parts_of(log, "1");
+    parts.selecting =
+        policy::selecting_fields({"accept-language"}, std::vector<http::Field>{{"Accept-Language", language}});
+    parts.key += std::string(":") + language;  // base_key_size stays
+    put(store, StoredResponse::make(std::move(parts)));
+  }
+  put(store, response(log, "10"));
+  CHECK(store.by_key("cache:product:1").size() == 3);
+  CHECK(store.by_key("cache:product:1:de").size() == 1);
+}
+
+TEST_CASE("a purge kills; what is stored after it lives") {
+  PurgeLog log(1);
+  MemoryStore store({}, log);
+  put(store, response(log, "1"));
+  put(store, response(log, "2"));
+  log.apply_local(tag("1"), false);
+  CHECK(get(store, "1").reason == NotReused::purged);
+  CHECK(get(store, "1").reason == NotReused::absent);
+  CHECK(get(store, "2").stored);
+  CHECK(store.counters().purged == 1);
+  put(store, response(log, "1"));
+  CHECK(get(store, "1").stored);
+  log.enter_epoch(2, 0, 0);
+  CHECK(get(store, "1").reason == NotReused::epoch);
+}
+
+TEST_CASE("a fill that raced with a purge is not stored, nor does it matter when it is noticed") {
+  PurgeLog log(1);
+  MemoryStore store({}, log);
+  const auto raced = response(log, "1");
+  const auto other = response(log, "2");
+  log.apply_local(tag("1"), true);
+  CHECK(put(store, raced) == NotStored::purged_while_filling);
+  CHECK(put(store, other) == NotStored::none);
+  CHECK(get(store, "1").reason == NotReused::absent);
+  CHECK(store.counters().entries == 1);
+  // A newer answer that a purge has killed does not keep an answer away that lives.
+  const auto young = response(log, "3");
+  put(store, young);
+  log.apply_local(tag("3"), true);
+  CHECK(store.insert(response(log, "3"), log.sequence()) == NotStored::none);
+  CHECK(get(store, "3").stored != young);
+}
+
+TEST_CASE("switched off: nothing is held, and nothing is said against storing elsewhere") {
+  PurgeLog log(1);
+  MemoryStore store({.capacity = 0}, log);
+  const auto stored = response(log, "1");
+  CHECK(put(store, stored) == NotStored::none);
+  CHECK(get(store, "1").reason == NotReused::absent);
+  store.erase(stored);
+  store.sweep(noon);
+  CHECK(store.list("*", 10, 0, [](const MemoryEntry&) { FAIL("nothing is held"); }) == 0);
+  CHECK(store.by_key("cache:product:1").empty());
+  CHECK(store.counters().entries == 0);
+}
+
+TEST_CASE("the budget is kept exactly, small ones too") {
+  for (const std::size_t capacity : {64UL << 10, 1UL << 20, 16UL << 20}) {
+    CAPTURE(capacity);
+    PurgeLog log(1);
+    MemoryStore store({.capacity = capacity}, log);
+    std::mt19937 random(7);
+    std::size_t stored = 0;
+    for (int i = 0; i < 3000; ++i) {
+      // Some larger than a stripe's share.
+      const auto size = i % 50 == 0 ? capacity / 10 : random() % 3000;
+      const auto result = put(store, response(log, std::to_string(i), size));
+      REQUIRE(result == NotStored::none);
+      ++stored;
+      REQUIRE(store.counters().bytes <= capacity);
+    }
+    const auto counters = store.counters();
+    CHECK(counters.insertions == stored);
+    CHECK(counters.evictions + counters.entries == stored);
+    if (counters.evictions > 0) CHECK(counters.bytes > capacity / 10 * 7);
+    std::size_t found = 0;
+    for (int i = 0; i < 3000; ++i) found += get(store, std::to_string(i)).stored ? 1U : 0U;
+    CHECK(found == counters.entries);
+  }
+}
+
+TEST_CASE("larger than an eighth of the budget is too large, and disturbs nothing") {
+  PurgeLog log(1);
+  MemoryStore store({.capacity = 1UL << 20}, log);
+  put(store, response(log, "small"));
+  CHECK(put(store, response(log, "large", store.max_entry())) == NotStored::too_large);
+  CHECK(put(store, response(log, "fits", store.max_entry() - 2000)) == NotStored::none);
+  CHECK(get(store, "small").stored);
+  CHECK(get(store, "fits").stored);
+  CHECK(store.counters().evictions == 0);
+}
+
+TEST_CASE("SIEVE: what is used stays, what is not goes") {
+  PurgeLog log(1);
+  MemoryStore store({.capacity = 1UL << 20}, log);
+  for (int i = 0; i < 100; ++i) put(store, response(log, "hot" + std::to_string(i), 1000));
+  for (int i = 0; i < 5000; ++i) {
+    (void)get(store, "hot" + std::to_string(i % 100));
+    put(store, response(log, "scan" + std::to_string(i), 1000));
+  }
+  int hot = 0;
+  for (int i = 0; i < 100; ++i) hot += get(store, "hot" + std::to_string(i)).stored ? 1 : 0;
+  CHECK(hot == 100);
+  CHECK(store.counters().evictions > 4000);
+}
+
+TEST_CASE("priority weighs in eviction") {
+  PurgeLog log(1);
+  MemoryStore store({.capacity = 1UL << 20}, log);
+  const std::map<Priority, std::string> names{
+      {Priority::low, "low"}, {Priority::normal, "normal"}, {Priority::high, "high"}};
+  for (int i = 0; i < 60; ++i) {
+    for (const auto& [priority, name] : names) {
+      auto parts = parts_of(log, name + std::to_string(i), 1000);
+      parts.priority = priority;
+      put(store, StoredResponse::make(std::move(parts)));
+      (void)get(store, name + std::to_string(i));
+    }
+  }
+  const auto left = [&] {
+    std::map<std::string, int> count;
+    for (const auto& key : listed(store, "*", 50)) {
+      for (const auto& [priority, name] : names) count[name] += key.find(":" + name) != std::string::npos ? 1 : 0;
+    }
+    return count;
+  };
+  int scanned = 0;
+  const auto scan_until = [&](const std::string& name) {
+    while (left()[name] > 0) {
+      // Used too, so that the hand goes round: it never leaves newer entries that nobody uses.
+      const auto scan = "scan" + std::to_string(scanned++);
+      put(store, response(log, scan, 1000));
+      (void)get(store, scan);
+      REQUIRE(scanned < 100000);
+    }
+  };
+  // Each was used once: the low ones go before any normal one does, and these before any high one.
+  scan_until("low");
+  CHECK(left()["normal"] == 60);
+  CHECK(left()["high"] == 60);
+  scan_until("normal");
+  CHECK(left()["high"] == 60);
+  scan_until("high");
+}
+
+TEST_CASE("a listing shows each entry once, page by page, with its hits") {
+  PurgeLog log(1);
+  MemoryStore store({}, log);
+  std::vector<std::string> expected;
+  for (int i = 0; i < 1000; ++i) {
+    put(store, response(log, std::to_string(i)));
+    expected.push_back("cache:product:" + std::to_string(i));
+  }
+  std::ranges::sort(expected);
+  for (const std::size_t limit : {1UL, 7UL, 256UL, 1000UL, 100000UL}) CHECK(listed(store, "*", limit) == expected);
+  CHECK(listed(store, "cache:product:99?", 3).size() == 10);
+  CHECK(listed(store, "cache:search:*", 3).empty());
+  log.apply_local(tag("990"), false);
+  CHECK(listed(store, "cache:product:99?", 3).size() == 9);
+  (void)get(store, "5");
+  (void)get(store, "5");
+  (void)get(store, "5", false);
+  store.list("cache:product:5", 10, 0, [](const MemoryEntry& entry) { CHECK(entry.hits == 2); });
+  CHECK(store.list("*", 0, 0, [](const MemoryEntry&) { FAIL("the limit is 0"); }) == 0);
+}
+
+TEST_CASE("a listing survives changes and foreign cursors") {
+  PurgeLog log(1);
+  MemoryStore store({.capacity = 1UL << 20}, log);
+  for (int i = 0; i < 500; ++i) put(store, response(log, std::to_string(i)));
+  std::uint64_t cursor = 0;
+  int next = 500;
+  int pages = 0;
+  std::set<std::string> seen;
+  do {
+    cursor = store.list("*", 10, cursor, [&](const MemoryEntry& entry) { seen.insert(entry.stored->parts().key); });
+    // Fewer come than are listed, some go, among them the one that the listing stands at.
+    for (int i = 0; i < 5; ++i) put(store, response(log, std::to_string(next++)));
+    for (int i = 0; i < 3 && !seen.empty(); ++i) {
+      for (const auto& entry : store.by_key(*seen.rbegin())) store.erase(entry.stored);
+    }
+    REQUIRE(++pages < 10000);
+  } while (cursor != 0);
+  CHECK(seen.size() >= 500);
+  std::mt19937_64 random(3);
+  for (int i = 0; i < 1000; ++i) {
+    cursor = random() >> (i % 64);
+    for (int page = 0; page < 3; ++page) cursor = store.list("*", 2, cursor, [](const MemoryEntry&) {});
+  }
+  CHECK(store.list("*", 1, ~std::uint64_t{0}, [](const MemoryEntry&) {}) == 0);
+}
+
+TEST_CASE("the sweep gives back what is dead or of no more use") {
+  PurgeLog log(1);
+  MemoryStore store({.capacity = 64UL << 20}, log);
+  for (int i = 0; i < 2000; ++i) {
+    auto parts = parts_of(log, std::to_string(i));
+    if (i % 4 == 1) parts.lifetime.freshness_lifetime = Seconds{600};
+    put(store, StoredResponse::make(std::move(parts)));
+  }
+  const auto sweep_all = [&](TimePoint now) {
+    for (int i = 0; i < 64; ++i) store.sweep(now);
+  };
+  sweep_all(noon + Seconds{59});
+  CHECK(store.counters().entries == 2000);
+  for (int i = 0; i < 2000; i += 4) log.apply_local(tag(std::to_string(i)), false);
+  sweep_all(noon + Seconds{59});
+  CHECK(store.counters().purged == 500);
+  CHECK(store.counters().entries == 1500);
+  sweep_all(noon + Seconds{60});
+  CHECK(store.counters().expired == 1000);
+  CHECK(store.counters().entries == 500);
+  CHECK(get(store, "1").stored);
+  sweep_all(noon + Seconds{600});
+  CHECK(store.counters().entries == 0);
+  CHECK(store.counters().bytes == 0);
+  sweep_all(noon - Seconds{1000000});
+}
+
+TEST_CASE("as a plain map, for any mixture of operations") {
+  for (unsigned seed = 0; seed < 20; ++seed) {
+    CAPTURE(seed);
+    std::mt19937 random(seed);
+    PurgeLog log(1);
+    MemoryStore store({.capacity = 8UL << 20}, log);
+    std::map<std::string, StoredPtr> model;
+    for (int step = 0; step < 2000; ++step) {
+      const auto name = std::to_string(random() % 50);
+      switch (random() % 6) {
+        case 0:
+        case 1: {
+          const auto stored = response(log, name, random() % 2000);
+          REQUIRE(put(store, stored) == NotStored::none);
+          model[name] = stored;
+          break;
+        }
+        case 2:
+          log.apply_local(tag(name), false);
+          model.erase(name);
+          break;
+        case 3:
+          if (model.contains(name)) store.erase(model[name]);
+          model.erase(name);
+          break;
+        case 4:
+          store.sweep(noon);
+          break;
+        default:
+          break;
+      }
+      REQUIRE(get(store, name).stored == (model.contains(name) ? model[name] : nullptr));
+    }
+    CHECK(listed(store, "*", 9).size() == model.size());
+    for (const auto& [name, stored] : model) store.erase(stored);
+    for (int i = 0; i < 64; ++i) store.sweep(noon);
+    CHECK(store.counters().entries == 0);
+    CHECK(store.counters().bytes == 0);
+  }
+}
+
+TEST_CASE("threads: after a purge nobody is given what was stored before it") {
+  PurgeLog log(1);
+  constexpr std::size_t capacity = 256UL << 10;
+  MemoryStore store({.capacity = capacity, .max_variants = 4}, log);
+  constexpr int names = 100;
+  constexpr int rounds = 3000;
+  // Which write an answer shows: the content is the write's number, and a purge follows each write.
+  std::array<std::atomic<int>, names> content{};
+  std::array<std::atomic<int>, names> acknowledged{};
+  std::atomic<int> faults{0};
+  std::atomic<bool> stop{false};
+
+  const auto writer = [&](unsigned seed) {
+    std::mt19937 random(seed);
+    for (int i = 0; i < rounds; ++i) {
+      // Each writer has its own names, so that writes of one name are in order.
+      const auto n = random() % (names / 2) * 2 + seed;
+      const auto value = content[n].load() + 1;
+      content[n] = value;
+      log.apply_local(tag(std::to_string(n)), false);
+      acknowledged[n] = value;
+    }
+  };
+  const auto reader = [&](unsigned seed) {
+    std::mt19937 random(seed);
+    for (int i = 0; i < rounds * 3; ++i) {
+      const auto n = random() % names;
+      const auto name = std::to_string(n);
+      const auto least = acknowledged[n].load();
+      const auto lookup = get(store, name);
+      if (lookup.stored) {
+        if (lookup.stored->parts().status - 200 < least) ++faults;
+        continue;
+      }
+      auto parts = parts_of(log, name, random() % 4000);
+      parts.status = 200 + content[n].load();  // the origin is asked after the stamp was taken
+      put(store, StoredResponse::make(std::move(parts)));
+      if (store.counters().bytes > capacity) ++faults;
+    }
+  };
+  std::vector<std::thread> threads;
+  for (unsigned i = 0; i < 2; ++i) threads.emplace_back(writer, i);
+  for (unsigned i = 0; i < 3; ++i) threads.emplace_back(reader, 10 + i);
+  std::thread keeper([&] {
+    while (!stop) {
+      store.sweep(noon);
+      (void)store.by_key("cache:product:1");
+      std::uint64_t cursor = 0;
+      do {
+        cursor =
+            store.list("cache:product:1*", 3, cursor, [&](const MemoryEntry& entry) { store.erase(entry.stored); });
+      } while (cursor != 0 && !stop);
+    }
+  });
+  for (auto& thread : threads) thread.join();
+  stop = true;
+  keeper.join();
+  CHECK(faults == 0);
+  const auto counters = store.counters();
+  CHECK(counters.bytes <= capacity);
+  CHECK(listed(store, "*", 1000).size() <= counters.entries);
+}
+
+}  // namespace
+}  // namespace larder::store
