@@ -370,6 +370,7 @@ net::Awaitable<Answer> Api::Impl::remove(std::string raw_key) {
   auto looked_for = names;
   const auto stored = co_await variants(std::move(looked_for));
   std::vector<Selector> selectors;
+  selectors.reserve(names.size());
   for (const auto& name : names) selectors.push_back({SelectorKind::key, name});
   const std::optional<bool> found(!stored.empty());
   auto purged = co_await purge(std::move(selectors), found);

@@ -74,6 +74,19 @@ std::string shown(const asio::ip::tcp::endpoint& endpoint) {
   return address.is_v6() ? fmt::format("[{}]:{}", address.to_string(), endpoint.port())
                          : fmt::format("{}:{}", address.to_string(), endpoint.port());
 }
+
+// Runs a loop until it is stopped. What lets an exception out is lost, the thread is not.
+void run_loop(asio::io_context& context, const char* name) {
+  const auto work = asio::make_work_guard(context);
+  for (;;) {
+    try {
+      context.run();
+      return;
+    } catch (const std::exception& error) {
+      spdlog::error("internal error on {}: {}", name, error.what());
+    }
+  }
+}
 }  // namespace
 
 struct Server::Impl {
@@ -97,17 +110,17 @@ struct Server::Impl {
                .bus = nullptr,
                .origin_errors = origin_errors} {
     raise_descriptor_limit();
-    // The background thread compresses, sweeps, keeps the purge bus and answers the admin API, so that none of this is
-    // done on a thread that serves hits. Its loop is that of a worker without a share in the traffic.
+    // What takes its time is done on threads that serve no hits. Three of them, so that neither compressing nor the admin
+    // API delays the purges that the bus hears.
     if (settings.redis) {
       bus = std::make_unique<proxy::PurgeBus>(bus_context, *settings.redis, log, open_journal(settings), redis_errors);
       shared.bus = bus.get();
     }
-    background = std::make_unique<Worker>(settings, shared, bus_context, bus.get(), redis_errors, encoding_bytes);
+    background = std::make_unique<Worker>(settings, shared, encoding_context, bus.get(), redis_errors, encoding_bytes);
     const auto count = settings.workers > 0 ? settings.workers : std::max(1U, std::thread::hardware_concurrency());
     auto endpoint = settings.listen;
     for (unsigned i = 0; i < count; ++i) {
-      auto worker = std::make_unique<Worker>(settings, shared, bus_context, bus.get(), redis_errors, encoding_bytes);
+      auto worker = std::make_unique<Worker>(settings, shared, encoding_context, bus.get(), redis_errors, encoding_bytes);
       const auto& listener =
           worker->listen(endpoint, count > 1, settings.client, worker->proxy().handler(), session_counters);
       listening = listener.local_endpoint();
@@ -161,6 +174,7 @@ struct Server::Impl {
   net::SessionCounters admin_session_counters;
   std::atomic<bool> ready{false};
   asio::io_context bus_context{1};
+  asio::io_context encoding_context{1};
   asio::steady_timer sweep_timer{bus_context};
   std::unique_ptr<proxy::PurgeBus> bus;
   std::unique_ptr<Worker> background;
@@ -182,17 +196,8 @@ void Server::run() {
 
   if (self.bus) self.bus->start();
   self.schedule_sweep();
-  std::thread bus_thread([&] {
-    const auto work = asio::make_work_guard(self.bus_context);
-    for (;;) {
-      try {
-        self.bus_context.run();
-        return;
-      } catch (const std::exception& error) {
-        spdlog::error("internal error on the background thread: {}", error.what());
-      }
-    }
-  });
+  std::thread bus_thread(run_loop, std::ref(self.bus_context), "the purge bus");
+  std::thread encoding_thread(run_loop, std::ref(self.encoding_context), "the encoding thread");
   self.background->run();
   for (auto& worker : self.workers) worker->run();
   self.ready = true;
@@ -224,6 +229,8 @@ void Server::run() {
   }
   for (auto& worker : self.workers) worker->stop();
   self.background->stop();
+  self.encoding_context.stop();
+  encoding_thread.join();
   asio::post(self.bus_context, [&] {
     self.sweep_timer.cancel();
     if (self.bus) self.bus->stop();

@@ -377,6 +377,7 @@ Awaitable<error_code> ClientSession::send_all() {
 }
 
 void ClientSession::add_connection_lines() {
+  if (draining_) keep_alive_ = false;  // draining may have begun after the request
   if (!keep_alive_) {
     output_.add_copy("Connection: close\r\n");
   } else if (request_.version == http::Version::http_1_0) {

@@ -186,7 +186,7 @@ bool OriginConnection::is_reusable() const {
     return false;
   }
   return !closed_ && parser_ && parser_->done() && parser_->keeps_alive() &&
-         parser_->framing() != Framing::until_close && begin_ == end_ && parser_->status() != 101;
+         parser_->framing() != Framing::until_close && begin_ == end_ && parser_->status() >= 200;
 }
 
 void OriginConnection::reset() {

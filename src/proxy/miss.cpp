@@ -103,7 +103,7 @@ Proxy::Awaitable<bool> Proxy::look_up_remote(TransactionPtr transaction) {
   if (remote_ == nullptr || !remote_->is_readable()) co_return false;
   const auto key = t.key.key;
   const auto canonical = t.key.canonical;
-  auto found = co_await remote_->find(key, canonical, t.fields);
+  auto found = co_await remote_->find(key, canonical, t.fields, t.redis_until);
   if (!found.stored) {
     if (!t.stale) t.reason = found.reason;
     co_return false;
@@ -115,7 +115,6 @@ Proxy::Awaitable<bool> Proxy::look_up_remote(TransactionPtr transaction) {
   (void)shared_.memory.insert(found.stored, found.stored->parts().stamp.sequence);
   const auto reuse = policy::decide_reuse(found.stored->parts().lifetime, t.client, wall_clock());
   t.stale = std::move(found.stored);
-  t.stale_from_redis = true;
   t.reason = reuse.reason;
   co_return reuse.use != policy::Use::revalidate;
 }

@@ -19,6 +19,11 @@ namespace {
 constexpr std::chrono::milliseconds background_deadline{2000};
 constexpr std::string_view most_selectors = "16384";
 
+std::chrono::milliseconds left(SteadyTime until) {
+  const auto rest = std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+  return std::max(rest, std::chrono::milliseconds{1});
+}
+
 // Seconds an entry stays in Redis: while it is fresh or may be served stale. What can never be served without asking
 // the origin first (no-cache, max-age=0) stays as long as validation is worth while.
 std::int64_t time_to_live(const store::StoredResponse& stored) {
@@ -30,11 +35,11 @@ std::int64_t time_to_live(const store::StoredResponse& stored) {
 }
 }  // namespace
 
-RemoteStore::RemoteStore(asio::io_context& context, asio::io_context& background, const RedisParameters& parameters,
+RemoteStore::RemoteStore(asio::io_context& context, asio::io_context& encoding, const RedisParameters& parameters,
                          store::PurgeLog& log, PurgeBus& bus, WorkerCounters& counters, ErrorLog& errors,
                          std::atomic<std::size_t>& encoding_bytes)
     : context_(context),
-      background_(background),
+      encoding_(encoding),
       parameters_(parameters),
       log_(log),
       bus_(bus),
@@ -82,9 +87,9 @@ bool RemoteStore::is_readable() const {
   return run_known_ && connection_.is_ready() && bus_.is_attached_to(run_id_);
 }
 
-net::Awaitable<boost::system::result<redis::Reply>> RemoteStore::get(std::string_view key) {
+net::Awaitable<boost::system::result<redis::Reply>> RemoteStore::get(std::string_view key, SteadyTime until) {
   const std::vector<std::string_view> arguments{"GET", key};
-  auto reply = co_await connection_.command(arguments, parameters_.deadline);
+  auto reply = co_await connection_.command(arguments, left(until));
   if (!reply) {
     failed("GET", reply.error().message());
   } else if (reply->is_error()) {
@@ -94,12 +99,12 @@ net::Awaitable<boost::system::result<redis::Reply>> RemoteStore::get(std::string
 }
 
 net::Awaitable<store::Lookup> RemoteStore::find(std::string key, std::string canonical,
-                                                http::FieldSpan request_fields) {
+                                                http::FieldSpan request_fields, SteadyTime until) {
   store::Lookup lookup;
   const auto base_key = key;
   // Two steps at the most: the base key may hold a marker that names the selecting header fields.
   for (int step = 0; step < 2; ++step) {
-    const auto reply = co_await get(key);
+    const auto reply = co_await get(key, until);
     if (!reply || reply->kind != redis::Reply::Kind::string) {
       if (step == 1) lookup.reason = policy::NotReused::vary_miss;
       co_return lookup;
@@ -160,7 +165,7 @@ void RemoteStore::insert(store::StoredPtr stored) {
     return;
   }
   encoding_bytes_.fetch_add(size, std::memory_order_relaxed);
-  asio::post(background_, [this, stored = std::move(stored), ttl, size] {
+  asio::post(encoding_, [this, stored = std::move(stored), ttl, size] {
     auto key = std::make_shared<std::string>(stored->parts().key);
     auto record = std::make_shared<std::string>(store::encode(*stored, parameters_.codec));
     std::shared_ptr<std::string> marker_key;
@@ -226,10 +231,10 @@ net::Awaitable<void> RemoteStore::publish(std::uint64_t sequence, std::vector<po
   co_await written->wait();
 }
 
-net::Awaitable<bool> RemoteStore::confirm_clock() {
+net::Awaitable<bool> RemoteStore::confirm_clock(SteadyTime until) {
   if (!is_readable()) co_return false;
   const std::vector<std::string_view> arguments{"HMGET", parameters_.namespace_key, "epoch", "clock"};
-  const auto reply = co_await connection_.command(arguments, parameters_.deadline);
+  const auto reply = co_await connection_.command(arguments, left(until));
   if (!reply || reply->elements.size() != 2) {
     failed("clock", reply ? reply->text : reply.error().message());
     co_return false;

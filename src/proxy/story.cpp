@@ -121,10 +121,11 @@ Proxy::Awaitable<void> Proxy::get(net::Exchange& exchange, const http::RequestHe
   auto& t = *transaction;
   const auto* route = &t.route();
 
+  if (remote_ != nullptr) t.redis_until = remote_->deadline_from_now();
   bool current = true;
   if (shared_.coherence == Coherence::strict) {
     current = remote_ != nullptr;
-    if (current) current = co_await remote_->confirm_clock();
+    if (current) current = co_await remote_->confirm_clock(t.redis_until);
   }
   auto found = shared_.memory.find(t.key.canonical, t.fields);
   const auto now = wall_clock();

@@ -17,12 +17,12 @@ namespace larder::admin {
 struct ApiContext {
   std::string token;  ///< empty: everything but /health and /ready is refused, with the reason
   proxy::Shared& shared;
-  proxy::Proxy& proxy;  ///< of the thread the API runs on: its purge(), its remote()
+  proxy::Proxy& proxy;                                 ///< of the thread the API runs on: its purge(), its remote()
   std::vector<const proxy::WorkerCounters*> counters;  ///< of all workers, and of `proxy`
   const net::SessionCounters& sessions;
   std::chrono::system_clock::time_point started;
-  std::function<bool()> is_ready;           ///< false while starting or draining
-  std::function<bool()> redis_is_in_use;    ///< every worker may read Redis; empty where there is no Redis
+  std::function<bool()> is_ready;         ///< false while starting or draining
+  std::function<bool()> redis_is_in_use;  ///< every worker may read Redis; empty where there is no Redis
   std::string version;
 };
 

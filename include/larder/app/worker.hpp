@@ -16,8 +16,9 @@ namespace larder::app {
 /// A thread with its loop, and the proxy's story on it. Without a listener it serves the admin side.
 class Worker {
  public:
-  /// All references must outlive the worker. `bus` is null without Redis.
-  Worker(const config::Settings& settings, proxy::Shared& shared, boost::asio::io_context& background,
+  /// All references must outlive the worker. `encoding`: the loop on which bodies are compressed. `bus` is null without
+  /// Redis.
+  Worker(const config::Settings& settings, proxy::Shared& shared, boost::asio::io_context& encoding,
          proxy::PurgeBus* bus, proxy::ErrorLog& redis_errors, std::atomic<std::size_t>& encoding_bytes);
   ~Worker();
   Worker(const Worker&) = delete;

@@ -89,7 +89,7 @@ class Proxy {
     policy::CacheKey key;
     std::vector<std::string> tags;
     store::StoredPtr stale;  ///< found, but not to be served without asking the origin
-    bool stale_from_redis = false;
+    SteadyTime redis_until{};  ///< when this request must be done with Redis
     policy::NotReused reason = policy::NotReused::absent;
 
     [[nodiscard]] policy::PurgeSubject subject() const noexcept;

@@ -2,6 +2,7 @@
 // Tier 2: the stored responses in Redis as one worker sees them. Never a dependency: every call ends within the deadline, and
 // what fails is a miss, counted and logged as [CACHE ERROR].
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -23,11 +24,13 @@ namespace larder::proxy {
 /// Bytes of encoded responses that wait for Redis, over all workers; more are not written.
 inline constexpr std::size_t max_encoding_bytes = 64UL << 20;
 
+using SteadyTime = std::chrono::steady_clock::time_point;
+
 /// Used on its worker's thread.
 class RemoteStore {
  public:
-  /// `context`: the worker's; `background`: where bodies are compressed. All references must outlive the store.
-  RemoteStore(boost::asio::io_context& context, boost::asio::io_context& background, const RedisParameters& parameters,
+  /// `context`: the worker's; `encoding`: where bodies are compressed. All references must outlive the store.
+  RemoteStore(boost::asio::io_context& context, boost::asio::io_context& encoding, const RedisParameters& parameters,
               store::PurgeLog& log, PurgeBus& bus, WorkerCounters& counters, ErrorLog& errors,
               std::atomic<std::size_t>& encoding_bytes);
   ~RemoteStore();
@@ -42,8 +45,9 @@ class RemoteStore {
   [[nodiscard]] bool was_readable() const noexcept { return usable_.load(std::memory_order_relaxed) && bus_.is_attached(); }
 
   /// Looks a canonical request up. A live entry whose canonical form and selecting fields match is returned; freshness
-  /// is the caller's to judge. Dead and undecodable entries are removed.
-  net::Awaitable<store::Lookup> find(std::string key, std::string canonical, http::FieldSpan request_fields);
+  /// is the caller's to judge. Dead and undecodable entries are removed. All of it ends at `until`.
+  net::Awaitable<store::Lookup> find(std::string key, std::string canonical, http::FieldSpan request_fields,
+                                     SteadyTime until);
 
   /// Writes in the background, compressed off this thread, with its TTL in the same command.
   void insert(store::StoredPtr stored);
@@ -53,7 +57,9 @@ class RemoteStore {
   net::Awaitable<void> publish(std::uint64_t sequence, std::vector<policy::Selector> selectors);
 
   /// For strict coherence: true where our log is at least as new as Redis's in this moment.
-  net::Awaitable<bool> confirm_clock();
+  net::Awaitable<bool> confirm_clock(SteadyTime until);
+  /// When a request that begins now must be done with Redis.
+  [[nodiscard]] SteadyTime deadline_from_now() const { return std::chrono::steady_clock::now() + parameters_.deadline; }
 
   /// Removes one key.
   void remove(std::string_view key);
@@ -63,13 +69,13 @@ class RemoteStore {
 
  private:
   net::Awaitable<void> verify();
-  net::Awaitable<boost::system::result<redis::Reply>> get(std::string_view key);
+  net::Awaitable<boost::system::result<redis::Reply>> get(std::string_view key, SteadyTime until);
   void write(std::shared_ptr<std::string> key, std::shared_ptr<std::string> record, std::int64_t ttl_seconds,
              unsigned tries_left, std::chrono::milliseconds pause);
   void failed(std::string_view what, std::string_view why);
 
   boost::asio::io_context& context_;
-  boost::asio::io_context& background_;
+  boost::asio::io_context& encoding_;
   const RedisParameters& parameters_;
   store::PurgeLog& log_;
   PurgeBus& bus_;
