@@ -1,9 +1,8 @@
 // The `larder` program.
-#include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/spdlog.h>
-
 #include <cstdio>
 #include <exception>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
 #include <string>
 #include <vector>
 
@@ -41,11 +40,18 @@ int main(int argc, char** argv) {
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   const auto line = larder::config::parse_command_line(arguments);
   switch (line.command) {
-    case CommandLine::Command::version: std::printf("larder %s\n", LARDER_VERSION); return 0;
-    case CommandLine::Command::help: std::fputs(line.text.c_str(), stdout); return 0;
-    case CommandLine::Command::wrong: std::fputs(line.text.c_str(), stderr); return 2;
+    case CommandLine::Command::version:
+      std::printf("larder %s\n", LARDER_VERSION);
+      return 0;
+    case CommandLine::Command::help:
+      std::fputs(line.text.c_str(), stdout);
+      return 0;
+    case CommandLine::Command::wrong:
+      std::fputs(line.text.c_str(), stderr);
+      return 2;
     case CommandLine::Command::serve:
-    case CommandLine::Command::check: break;
+    case CommandLine::Command::check:
+      break;
   }
   auto loaded = larder::config::load(line.config, line.overrides, larder::config::process_environment);
   if (line.command == CommandLine::Command::check) {

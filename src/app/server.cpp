@@ -1,17 +1,16 @@
 #include "larder/app/server.hpp"
 
-#include <fmt/format.h>
-#include <spdlog/spdlog.h>
-#include <sys/resource.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <cstdlib>
 #include <filesystem>
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
 #include <stdexcept>
+#include <sys/resource.h>
 #include <thread>
+#include <unistd.h>
 #include <vector>
 
 #include "larder/admin/api.hpp"
@@ -62,9 +61,10 @@ std::unique_ptr<store::Journal> open_journal(const config::Settings& settings) {
     throw std::runtime_error(fmt::format("redis.journal: cannot open {}: {}", path.string(), error.message()));
   }
   if (!journal) {
-    spdlog::warn("no purge journal: cannot open {}: {}; purges made while Redis is away will not outlive this process; "
-                 "set redis.journal",
-                 path.string(), error.message());
+    spdlog::warn(
+        "no purge journal: cannot open {}: {}; purges made while Redis is away will not outlive this process; "
+        "set redis.journal",
+        path.string(), error.message());
   }
   return journal;
 }
@@ -110,8 +110,8 @@ struct Server::Impl {
                .bus = nullptr,
                .origin_errors = origin_errors} {
     raise_descriptor_limit();
-    // What takes its time is done on threads that serve no hits. Three of them, so that neither compressing nor the admin
-    // API delays the purges that the bus hears.
+    // What takes its time is done on threads that serve no hits. Three of them, so that neither compressing nor the
+    // admin API delays the purges that the bus hears.
     if (settings.redis) {
       bus = std::make_unique<proxy::PurgeBus>(bus_context, *settings.redis, log, open_journal(settings), redis_errors);
       shared.bus = bus.get();
@@ -120,7 +120,8 @@ struct Server::Impl {
     const auto count = settings.workers > 0 ? settings.workers : std::max(1U, std::thread::hardware_concurrency());
     auto endpoint = settings.listen;
     for (unsigned i = 0; i < count; ++i) {
-      auto worker = std::make_unique<Worker>(settings, shared, encoding_context, bus.get(), redis_errors, encoding_bytes);
+      auto worker =
+          std::make_unique<Worker>(settings, shared, encoding_context, bus.get(), redis_errors, encoding_bytes);
       const auto& listener =
           worker->listen(endpoint, count > 1, settings.client, worker->proxy().handler(), session_counters);
       listening = listener.local_endpoint();
@@ -139,9 +140,9 @@ struct Server::Impl {
                                                            .is_ready = [this] { return ready.load(); },
                                                            .redis_is_in_use = [this] { return redis_is_in_use(); },
                                                            .version = std::move(version)});
-      admin_listening = background
-                            ->listen(*settings.admin, false, settings.client, api->handler(), admin_session_counters)
-                            .local_endpoint();
+      admin_listening =
+          background->listen(*settings.admin, false, settings.client, api->handler(), admin_session_counters)
+              .local_endpoint();
     }
   }
 

@@ -1,9 +1,8 @@
 #include "larder/app/worker.hpp"
 
-#include <spdlog/spdlog.h>
-
 #include <boost/asio/post.hpp>
 #include <exception>
+#include <spdlog/spdlog.h>
 
 namespace larder::app {
 
@@ -27,8 +26,8 @@ Worker::~Worker() { stop(); }
 
 net::Listener& Worker::listen(const net::Endpoint& endpoint, bool shared_port, const net::ClientLimits& limits,
                               net::Handler handler, net::SessionCounters& counters) {
-  listener_ = std::make_unique<net::Listener>(context_, wheel_, endpoint, shared_port, limits, std::move(handler),
-                                              counters);
+  listener_ =
+      std::make_unique<net::Listener>(context_, wheel_, endpoint, shared_port, limits, std::move(handler), counters);
   return *listener_;
 }
 

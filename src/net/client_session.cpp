@@ -1,12 +1,11 @@
 #include "larder/net/client_session.hpp"
 
-#include <fmt/format.h>
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <cstring>
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include "larder/http/target.hpp"
 #include "larder/net/error.hpp"
@@ -40,12 +39,14 @@ Milliseconds allowance(const ClientLimits& limits, std::uint64_t bytes, Millisec
 
 void reply_with_text(ReplySink& reply, int status, std::string_view text, std::string_view more_lines) {
   const auto* body = new std::string(fmt::format("{} {}\n{}\n", status, http::reason_phrase(status), text));
-  const auto head =
-      fmt::format("HTTP/1.1 {} {}\r\nContent-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\nContent-Length: {}\r\n{}", status,
-                  http::reason_phrase(status), body->size(), more_lines);
+  const auto head = fmt::format(
+      "HTTP/1.1 {} {}\r\nContent-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\nContent-Length: "
+      "{}\r\n{}",
+      status, http::reason_phrase(status), body->size(), more_lines);
   // The head is short: it travels as a copy; the body is retained until it was sent.
-  reply.whole({.head = {}, .more_lines = head, .body = *body, .retained = body,
-               .release = [](const void* object) { delete static_cast<const std::string*>(object); }});
+  reply.whole({.head = {}, .more_lines = head, .body = *body, .retained = body, .release = [](const void* object) {
+                 delete static_cast<const std::string*>(object);
+               }});
 }
 
 ClientSession::ClientSession(Socket socket, DeadlineWheel& wheel, const ClientLimits& limits, const Handler& handler,
@@ -86,7 +87,8 @@ Awaitable<void> ClientSession::run() {
     auto fault = ParseFault::none;
     const auto data = input();
     const auto head_size = data.empty() ? 0 : find_head(data, seen_, fault);
-    if (fault == ParseFault::none && (head_size > limits_.head_size || (head_size == 0 && data.size() > limits_.head_size))) {
+    if (fault == ParseFault::none &&
+        (head_size > limits_.head_size || (head_size == 0 && data.size() > limits_.head_size))) {
       fault = ParseFault::head_too_large;
     }
     if (fault != ParseFault::none) {
@@ -106,9 +108,8 @@ Awaitable<void> ClientSession::run() {
       // The whole head has one deadline: a byte now and then must not hold the connection open.
       if (between_requests) head_started_ = {};
       if (!between_requests && head_started_ == SteadyClock::time_point{}) head_started_ = SteadyClock::now();
-      const auto timeout =
-          between_requests ? limits_.idle_timeout
-                           : std::max(Milliseconds{1}, limits_.header_timeout - since(head_started_));
+      const auto timeout = between_requests ? limits_.idle_timeout
+                                            : std::max(Milliseconds{1}, limits_.header_timeout - since(head_started_));
       const auto error = co_await read_more(timeout);
       idle_ = false;
       if (error) {
@@ -251,8 +252,12 @@ Awaitable<ClientSession::Step> ClientSession::serve(std::size_t head_size) {
   keep_alive_ = parser_->keeps_alive() && !draining_;
   begun_ = finished_ = cut_short_ = body_cancelled_ = false;
   const bool has_body = parser_->framing() != Framing::none;
-  Exchange exchange{.request = request_, .body = nullptr, .reply = *this, .client_address = client_address_,
-                    .expects_continue = false, .on_client_gone = {}};
+  Exchange exchange{.request = request_,
+                    .body = nullptr,
+                    .reply = *this,
+                    .client_address = client_address_,
+                    .expects_continue = false,
+                    .on_client_gone = {}};
   if (!has_body && handler_.answer_at_once(exchange)) {
     begin_ += head_size;
     co_return keep_alive_ ? Step::proceed : Step::close;
@@ -262,8 +267,8 @@ Awaitable<ClientSession::Step> ClientSession::serve(std::size_t head_size) {
   if (has_body) {
     keep_head(head_size);
     exchange.body = this;
-    exchange.expects_continue = request_.version == http::Version::http_1_1 &&
-                                http::has_token(request_.fields, "Expect", "100-continue");
+    exchange.expects_continue =
+        request_.version == http::Version::http_1_1 && http::has_token(request_.fields, "Expect", "100-continue");
   }
   begin_ += head_size;
   body_bytes_ = reply_bytes_ = 0;

@@ -7,17 +7,28 @@ class Category final : public boost::system::error_category {
   [[nodiscard]] const char* name() const noexcept override { return "larder.net"; }
   [[nodiscard]] std::string message(int value) const override {
     switch (static_cast<Error>(value)) {
-      case Error::client_gone: return "client closed the connection";
-      case Error::client_timeout: return "client did not send or read in time";
-      case Error::client_malformed_body: return "malformed request body";
-      case Error::origin_unresolved: return "origin's name has no address";
-      case Error::origin_unreachable: return "cannot connect to origin";
-      case Error::origin_connect_timeout: return "connecting to origin timed out";
-      case Error::origin_timeout: return "origin did not answer in time";
-      case Error::origin_closed: return "origin closed the connection before a whole response";
-      case Error::origin_malformed: return "origin's response is not valid HTTP";
-      case Error::origin_busy: return "no connection to origin became free in time";
-      case Error::cancelled: return "given up";
+      case Error::client_gone:
+        return "client closed the connection";
+      case Error::client_timeout:
+        return "client did not send or read in time";
+      case Error::client_malformed_body:
+        return "malformed request body";
+      case Error::origin_unresolved:
+        return "origin's name has no address";
+      case Error::origin_unreachable:
+        return "cannot connect to origin";
+      case Error::origin_connect_timeout:
+        return "connecting to origin timed out";
+      case Error::origin_timeout:
+        return "origin did not answer in time";
+      case Error::origin_closed:
+        return "origin closed the connection before a whole response";
+      case Error::origin_malformed:
+        return "origin's response is not valid HTTP";
+      case Error::origin_busy:
+        return "no connection to origin became free in time";
+      case Error::cancelled:
+        return "given up";
     }
     return "unknown error";
   }

@@ -1,12 +1,11 @@
 #include "larder/net/listener.hpp"
 
-#include <fmt/format.h>
-#include <spdlog/spdlog.h>
-#include <sys/socket.h>
-
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
 #include <stdexcept>
+#include <sys/socket.h>
 #include <vector>
 
 namespace larder::net {

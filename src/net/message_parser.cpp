@@ -12,22 +12,38 @@ namespace beast_http = boost::beast::http;
 
 std::string_view to_string(ParseFault fault) noexcept {
   switch (fault) {
-    case ParseFault::none: return "no fault";
-    case ParseFault::line_ending: return "bare CR or LF";
-    case ParseFault::folded_field: return "folded field line";
-    case ParseFault::control_character: return "control character in the head";
-    case ParseFault::start_line: return "malformed start line";
-    case ParseFault::target: return "invalid request target";
-    case ParseFault::version: return "HTTP version not supported";
-    case ParseFault::field: return "malformed field line";
-    case ParseFault::host: return "missing, repeated or invalid Host";
-    case ParseFault::content_length: return "invalid Content-Length";
-    case ParseFault::transfer_coding: return "transfer coding other than chunked";
-    case ParseFault::framing_conflict: return "both Content-Length and Transfer-Encoding";
-    case ParseFault::head_too_large: return "head too large";
-    case ParseFault::too_many_fields: return "too many field lines";
-    case ParseFault::chunk: return "malformed chunk";
-    case ParseFault::truncated: return "message cut short";
+    case ParseFault::none:
+      return "no fault";
+    case ParseFault::line_ending:
+      return "bare CR or LF";
+    case ParseFault::folded_field:
+      return "folded field line";
+    case ParseFault::control_character:
+      return "control character in the head";
+    case ParseFault::start_line:
+      return "malformed start line";
+    case ParseFault::target:
+      return "invalid request target";
+    case ParseFault::version:
+      return "HTTP version not supported";
+    case ParseFault::field:
+      return "malformed field line";
+    case ParseFault::host:
+      return "missing, repeated or invalid Host";
+    case ParseFault::content_length:
+      return "invalid Content-Length";
+    case ParseFault::transfer_coding:
+      return "transfer coding other than chunked";
+    case ParseFault::framing_conflict:
+      return "both Content-Length and Transfer-Encoding";
+    case ParseFault::head_too_large:
+      return "head too large";
+    case ParseFault::too_many_fields:
+      return "too many field lines";
+    case ParseFault::chunk:
+      return "malformed chunk";
+    case ParseFault::truncated:
+      return "message cut short";
   }
   return "unknown fault";
 }
@@ -35,10 +51,14 @@ std::string_view to_string(ParseFault fault) noexcept {
 int status_of(ParseFault fault) noexcept {
   switch (fault) {
     case ParseFault::head_too_large:
-    case ParseFault::too_many_fields: return 431;
-    case ParseFault::transfer_coding: return 501;
-    case ParseFault::version: return 505;
-    default: return 400;
+    case ParseFault::too_many_fields:
+      return 431;
+    case ParseFault::transfer_coding:
+      return 501;
+    case ParseFault::version:
+      return 505;
+    default:
+      return 400;
   }
 }
 
@@ -93,19 +113,45 @@ bool has_version(std::string_view head) noexcept {
   return std::count(line.begin(), line.end(), ' ') == 2 && is_version(line.substr(line.rfind(' ') + 1));
 }
 
-// Fields that mean something only in a head (RFC 9110 §6.5.1): how the message is framed or routed, who sends it, what it
-// asks for, how its content is to be read, how long it may be stored. Someone who merges trailers into the head would
-// believe them, so they are dropped.
+// Fields that mean something only in a head (RFC 9110 §6.5.1): how the message is framed or routed, who sends it, what
+// it asks for, how its content is to be read, how long it may be stored. Someone who merges trailers into the head
+// would believe them, so they are dropped.
 bool may_be_trailer(std::string_view name) noexcept {
-  static constexpr std::string_view names[] = {
-      "Age", "Authorization", "Cache-Control", "Content-Encoding", "Content-Length", "Content-Location", "Content-Range",
-      "Content-Type", "Cookie", "Date", "Expect", "Expires", "Forwarded", "Host", "If-Match", "If-Modified-Since",
-      "If-None-Match", "If-Range", "If-Unmodified-Since", "Location", "Max-Forwards", "Pragma", "Range", "Retry-After",
-      "Set-Cookie", "Trailer", "Vary", "Via", "WWW-Authenticate", "Warning", "X-Forwarded-For", "X-Forwarded-Host",
-      "X-Forwarded-Proto"};
-  return !http::is_hop_by_hop(name) && std::none_of(std::begin(names), std::end(names), [&](std::string_view own) {
-    return http::iequals(name, own);
-  });
+  static constexpr std::string_view names[] = {"Age",
+                                               "Authorization",
+                                               "Cache-Control",
+                                               "Content-Encoding",
+                                               "Content-Length",
+                                               "Content-Location",
+                                               "Content-Range",
+                                               "Content-Type",
+                                               "Cookie",
+                                               "Date",
+                                               "Expect",
+                                               "Expires",
+                                               "Forwarded",
+                                               "Host",
+                                               "If-Match",
+                                               "If-Modified-Since",
+                                               "If-None-Match",
+                                               "If-Range",
+                                               "If-Unmodified-Since",
+                                               "Location",
+                                               "Max-Forwards",
+                                               "Pragma",
+                                               "Range",
+                                               "Retry-After",
+                                               "Set-Cookie",
+                                               "Trailer",
+                                               "Vary",
+                                               "Via",
+                                               "WWW-Authenticate",
+                                               "Warning",
+                                               "X-Forwarded-For",
+                                               "X-Forwarded-Host",
+                                               "X-Forwarded-Proto"};
+  return !http::is_hop_by_hop(name) && std::none_of(std::begin(names), std::end(names),
+                                                    [&](std::string_view own) { return http::iequals(name, own); });
 }
 }  // namespace
 
@@ -127,22 +173,40 @@ bool MessageParser<is_request>::refuse(ParseFault fault) noexcept {
 template <bool is_request>
 void MessageParser<is_request>::translate(const ErrorCode& code) noexcept {
   switch (static_cast<beast_http::error>(code.value())) {
-    case beast_http::error::bad_line_ending: refuse(ParseFault::line_ending); break;
-    case beast_http::error::bad_target: refuse(ParseFault::target); break;
+    case beast_http::error::bad_line_ending:
+      refuse(ParseFault::line_ending);
+      break;
+    case beast_http::error::bad_target:
+      refuse(ParseFault::target);
+      break;
     case beast_http::error::bad_version:
       // Beast also says so of a start line that is malformed where the version should be.
       refuse(has_version(window_) ? ParseFault::version : ParseFault::start_line);
       break;
     case beast_http::error::bad_field:
-    case beast_http::error::bad_value: refuse(ParseFault::field); break;
-    case beast_http::error::bad_obs_fold: refuse(ParseFault::folded_field); break;
+    case beast_http::error::bad_value:
+      refuse(ParseFault::field);
+      break;
+    case beast_http::error::bad_obs_fold:
+      refuse(ParseFault::folded_field);
+      break;
     case beast_http::error::bad_content_length:
-    case beast_http::error::multiple_content_length: refuse(ParseFault::content_length); break;
-    case beast_http::error::bad_transfer_encoding: refuse(ParseFault::framing_conflict); break;
+    case beast_http::error::multiple_content_length:
+      refuse(ParseFault::content_length);
+      break;
+    case beast_http::error::bad_transfer_encoding:
+      refuse(ParseFault::framing_conflict);
+      break;
     case beast_http::error::bad_chunk:
-    case beast_http::error::bad_chunk_extension: refuse(ParseFault::chunk); break;
-    case beast_http::error::partial_message: refuse(ParseFault::truncated); break;
-    default: refuse(head_done_ ? ParseFault::chunk : ParseFault::start_line); break;
+    case beast_http::error::bad_chunk_extension:
+      refuse(ParseFault::chunk);
+      break;
+    case beast_http::error::partial_message:
+      refuse(ParseFault::truncated);
+      break;
+    default:
+      refuse(head_done_ ? ParseFault::chunk : ParseFault::start_line);
+      break;
   }
 }
 
@@ -248,8 +312,7 @@ void MessageParser<is_request>::on_response_impl(int status, StringView reason, 
 }
 
 template <bool is_request>
-void MessageParser<is_request>::on_field_impl(beast_http::field, StringView name, StringView value,
-                                              ErrorCode& error) {
+void MessageParser<is_request>::on_field_impl(beast_http::field, StringView name, StringView value, ErrorCode& error) {
   const auto field_name = view(name);
   const auto field_value = view(value);
   if (!head_done_) {
@@ -261,8 +324,8 @@ void MessageParser<is_request>::on_field_impl(beast_http::field, StringView name
     fields_.push_back({field_name, field_value});
     return;
   }
-  // Beast unfolds obs-fold into a buffer of its own; a value that does not lie in what was given to it was folded. Where
-  // the first line is blank it only skips it.
+  // Beast unfolds obs-fold into a buffer of its own; a value that does not lie in what was given to it was folded.
+  // Where the first line is blank it only skips it.
   const char* colon = field_name.data() + field_name.size();
   const bool inside = field_value.data() >= window_.data() && field_value.data() <= window_.data() + window_.size();
   if (!inside || std::find(colon, field_value.data(), '\n') != field_value.data()) {

@@ -111,7 +111,8 @@ Awaitable<Result<http::ResponseHead>> OriginConnection::read_head(bool for_head_
     auto fault = ParseFault::none;
     const auto data = input();
     const auto size = data.empty() ? 0 : find_head(data, seen_, fault);
-    if (fault == ParseFault::none && data.size() > parameters_.head_size && (size == 0 || size > parameters_.head_size)) {
+    if (fault == ParseFault::none && data.size() > parameters_.head_size &&
+        (size == 0 || size > parameters_.head_size)) {
       fault = ParseFault::head_too_large;
     }
     if (fault != ParseFault::none) {

@@ -179,8 +179,8 @@ Awaitable<Result<Socket>> OriginPool::connect(OriginServer& server) {
   if (const auto error = co_await resolve(server)) co_return error;
   const auto addresses = server.addresses;
   for (const auto& address : addresses) {
-    const auto left = parameters_.connect_timeout -
-                      std::chrono::duration_cast<Milliseconds>(SteadyClock::now() - start);
+    const auto left =
+        parameters_.connect_timeout - std::chrono::duration_cast<Milliseconds>(SteadyClock::now() - start);
     if (left <= Milliseconds{0}) co_return Error::origin_connect_timeout;
     Socket socket(context_.get_executor());
     bool expired = false;

@@ -53,8 +53,8 @@ Awaitable<void> pump(Stream& from, Stream& to, std::string_view first, Deadline&
 }
 }  // namespace
 
-Awaitable<void> relay_tunnel(Stream& client, std::string_view from_client, Stream& origin,
-                             std::string_view from_origin, DeadlineWheel& wheel, Milliseconds idle_timeout) {
+Awaitable<void> relay_tunnel(Stream& client, std::string_view from_client, Stream& origin, std::string_view from_origin,
+                             DeadlineWheel& wheel, Milliseconds idle_timeout) {
   Deadline idle(wheel, [&] {
     client.close(false);
     origin.close(false);

@@ -1,8 +1,7 @@
 #include "larder/proxy/error_log.hpp"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
+#include <spdlog/spdlog.h>
 #include <utility>
 
 namespace larder::proxy {

@@ -11,9 +11,8 @@ namespace larder::proxy {
 namespace {
 // Written by us, whatever the client sent.
 bool is_ours(std::string_view name) {
-  static constexpr std::array<std::string_view, 7> names{"Host",          "Content-Length",    "Expect",
-                                                         "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host",
-                                                         "Forwarded"};
+  static constexpr std::array<std::string_view, 7> names{
+      "Host", "Content-Length", "Expect", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "Forwarded"};
   return std::any_of(names.begin(), names.end(), [&](std::string_view own) { return http::iequals(name, own); });
 }
 
@@ -50,7 +49,8 @@ std::string origin_request_head(const http::RequestHead& request, http::FieldSpa
     line(head, field.name, field.value);
   }
   const bool client_is_1_0 = request.version == http::Version::http_1_0;
-  line(head, "Via", appended(fields, "Via", std::string(client_is_1_0 ? "1.0 " : "1.1 ") + std::string(parameters.node_name)));
+  line(head, "Via",
+       appended(fields, "Via", std::string(client_is_1_0 ? "1.0 " : "1.1 ") + std::string(parameters.node_name)));
   const auto known = parameters.trust_forwarded ? fields : http::FieldSpan{};
   if (!parameters.client_address.empty()) {
     line(head, "X-Forwarded-For", appended(known, "X-Forwarded-For", parameters.client_address));
@@ -96,7 +96,8 @@ http::FieldList response_fields(const http::ResponseHead& response, std::string_
 }
 
 bool asks_for_upgrade(const http::RequestHead& request) noexcept {
-  if (request.version != http::Version::http_1_1 || !http::has_token(request.fields, "Connection", "upgrade")) return false;
+  if (request.version != http::Version::http_1_1 || !http::has_token(request.fields, "Connection", "upgrade"))
+    return false;
   bool asks = false;
   for (const auto& field : request.fields) {
     if (!http::iequals(field.name, "Upgrade")) continue;

@@ -12,8 +12,8 @@ namespace {
 
 // Fields of a 304 (RFC 9110 §15.4.5): those that a 200 would have had and a client needs to update what it has.
 bool belongs_in_304(std::string_view name) {
-  static constexpr std::string_view names[] = {"Cache-Control", "Content-Location", "Date", "ETag", "Expires", "Vary",
-                                               "Last-Modified", "Via"};
+  static constexpr std::string_view names[] = {"Cache-Control", "Content-Location", "Date", "ETag", "Expires",
+                                               "Vary",          "Last-Modified",    "Via"};
   return std::any_of(std::begin(names), std::end(names), [&](std::string_view n) { return http::iequals(n, name); });
 }
 
@@ -107,9 +107,8 @@ void Proxy::serve_stored(net::Exchange& exchange, const http::RequestHead& reque
       retain(reply, stored);
       break;
     case http::RangeDecision::Kind::unsatisfiable: {
-      auto head = changed_head(416, parts.fields, stored->base_key(), [](std::string_view name) {
-        return belongs_in_304(name);
-      });
+      auto head = changed_head(416, parts.fields, stored->base_key(),
+                               [](std::string_view name) { return belongs_in_304(name); });
       append_field(head, "Content-Range", http::unsatisfied_content_range(body.size()));
       append_field(head, "Content-Length", "0");
       lines_.insert(0, head);
@@ -122,8 +121,8 @@ void Proxy::serve_stored(net::Exchange& exchange, const http::RequestHead& reque
         append_field(head, "Content-Range", http::content_range(part, body.size()));
         append_field(head, "Content-Length", std::to_string(part.size()));
         lines_.insert(0, head);
-        reply.body = std::string_view(body).substr(static_cast<std::size_t>(part.first),
-                                                   static_cast<std::size_t>(part.size()));
+        reply.body =
+            std::string_view(body).substr(static_cast<std::size_t>(part.first), static_cast<std::size_t>(part.size()));
         retain(reply, stored);
         break;
       }

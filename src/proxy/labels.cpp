@@ -17,19 +17,25 @@ void append_number(std::string& out, std::int64_t n) {
 std::string_view forward_reason(policy::NotReused reason) noexcept {
   using policy::NotReused;
   switch (reason) {
-    case NotReused::vary_miss: return "vary-miss";
+    case NotReused::vary_miss:
+      return "vary-miss";
     case NotReused::stale:
-    case NotReused::no_cache: return "stale";
+    case NotReused::no_cache:
+      return "stale";
     case NotReused::request_no_cache:
     case NotReused::request_max_age:
     case NotReused::request_min_fresh:
     case NotReused::request_no_store:
     case NotReused::expectation:
-    case NotReused::upgrade: return "request";
-    case NotReused::method: return "method";
+    case NotReused::upgrade:
+      return "request";
+    case NotReused::method:
+      return "method";
     case NotReused::no_route:
-    case NotReused::route_off: return "bypass";
-    default: return "uri-miss";
+    case NotReused::route_off:
+      return "bypass";
+    default:
+      return "uri-miss";
   }
 }
 

@@ -302,8 +302,7 @@ Proxy::Awaitable<void> Proxy::pump(TransactionPtr transaction, std::string join_
       listed = false;
       counters_.count(policy::NotStored::too_large);
       leadership.leave();
-      shared_.fills.remember_unstorable(transaction->key.canonical,
-                                        wall_clock() + shared_.cache.unstorable_memory);
+      shared_.fills.remember_unstorable(transaction->key.canonical, wall_clock() + shared_.cache.unstorable_memory);
     }
     if (appended == store::Append::no_reader) {
       leadership.decline();  // who has joined meanwhile goes on alone
@@ -367,8 +366,8 @@ store::StoredPtr Proxy::freshen(const TransactionPtr& transaction, const http::R
   const auto& old = t.stale->parts();
   const auto answer = response_fields(not_modified, shared_.cache.node_name, response_time);
   auto fields = policy::freshen(old.fields, answer);
-  http::ResponseHead head{.status = old.status, .reason = old.reason, .version = http::Version::http_1_1,
-                          .fields = fields};
+  http::ResponseHead head{
+      .status = old.status, .reason = old.reason, .version = http::Version::http_1_1, .fields = fields};
   const auto lifetime =
       policy::compute_freshened_lifetime(old.status, fields, answer, rule, request_time, response_time);
   const auto reason = policy::storable(t.request, head, rule, lifetime);
@@ -412,7 +411,8 @@ Proxy::Awaitable<Proxy::Followed> Proxy::follow(net::Exchange& exchange, Transac
     const auto view = reader.view();
     const auto now = wall_clock();
     switch (view.phase) {
-      case store::FillPhase::waiting: break;
+      case store::FillPhase::waiting:
+        break;
       case store::FillPhase::declined:
         if (!begun) co_return Followed::go_alone;
         exchange.reply.cut_short();
@@ -438,7 +438,8 @@ Proxy::Awaitable<Proxy::Followed> Proxy::follow(net::Exchange& exchange, Transac
         }
         co_return Followed::replied;
       case store::FillPhase::answered: {
-        if (!policy::selecting_fields_match(view.stored->parts().selecting, t.fields)) co_return Followed::other_variant;
+        if (!policy::selecting_fields_match(view.stored->parts().selecting, t.fields))
+          co_return Followed::other_variant;
         const auto& lifetime = view.stored->parts().lifetime;
         labels.outcome = view.outcome;
         if (view.outcome != policy::CacheOutcome::revalidated) labels.forward = {};
@@ -464,8 +465,10 @@ Proxy::Awaitable<Proxy::Followed> Proxy::follow(net::Exchange& exchange, Transac
           labels.key = t.key.key;
           std::string lines;
           append_labels(lines, labels);
-          http::ResponseHead head{.status = view.head->status, .reason = view.head->reason,
-                                  .version = http::Version::http_1_1, .fields = view.head->fields};
+          http::ResponseHead head{.status = view.head->status,
+                                  .reason = view.head->reason,
+                                  .version = http::Version::http_1_1,
+                                  .fields = view.head->fields};
           if (http::evaluate_for_cache(t.method, t.fields, head.status, head.fields, now) ==
               http::Precondition::not_modified) {
             head.status = 304;

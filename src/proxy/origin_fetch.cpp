@@ -44,7 +44,8 @@ net::Awaitable<void> upload_body(net::OriginConnection& connection, net::Request
     if (piece->empty()) {
       if (chunked) {
         std::string end = "0\r\n";
-        for (const auto& field : body.trailers().span()) end.append(field.name).append(": ").append(field.value).append("\r\n");
+        for (const auto& field : body.trailers().span())
+          end.append(field.name).append(": ").append(field.value).append("\r\n");
         end += "\r\n";
         upload->error = co_await connection.send(std::string_view(end));
       }
@@ -108,10 +109,10 @@ net::Awaitable<OriginResponse> fetch(net::OriginPool& pool, const OriginRequest&
         response.upload = std::make_shared<Upload>(executor);
         // While the client still sends, the origin owes nothing; the client's own limits hold.
         connection.set_read_timeout(std::chrono::hours(24));
-        asio::co_spawn(executor,
-                       upload_body(connection, *streamed, request.chunked, response.upload,
-                                   pool.parameters().read_timeout),
-                       [](const std::exception_ptr&) {});
+        asio::co_spawn(
+            executor,
+            upload_body(connection, *streamed, request.chunked, response.upload, pool.parameters().read_timeout),
+            [](const std::exception_ptr&) {});
       }
       for (unsigned interim = 0;; ++interim) {
         const auto received = co_await connection.read_head(request.method == "HEAD");
@@ -153,8 +154,8 @@ net::Awaitable<OriginResponse> fetch(net::OriginPool& pool, const OriginRequest&
     if (!closed || answered || streamed != nullptr || !http::is_idempotent(request.method)) {
       co_return response;
     }
-    // The connection ended before an answer began. A kept one may merely have been too old: the same server is asked again
-    // on a new one; otherwise another server is.
+    // The connection ended before an answer began. A kept one may merely have been too old: the same server is asked
+    // again on a new one; otherwise another server is.
     if (reused) {
       tried.pop_back();
       fresh = true;

@@ -1,13 +1,12 @@
 #include "larder/proxy/purge_bus.hpp"
 
-#include <fmt/format.h>
-#include <spdlog/spdlog.h>
-
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <fmt/format.h>
 #include <random>
+#include <spdlog/spdlog.h>
 
 #include "larder/store/codec.hpp"
 
@@ -16,8 +15,8 @@ namespace larder::proxy {
 namespace asio = boost::asio;
 
 namespace {
-using Timer = asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>,
-                                         net::Executor>;
+using Timer =
+    asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, net::Executor>;
 constexpr std::chrono::milliseconds operation_deadline{2000};
 constexpr std::chrono::milliseconds retry_pause{200};
 // A sweep looks at this many keys per step and pauses between steps, so that Redis stays free for others.
@@ -40,9 +39,12 @@ std::uint64_t random_number() {
 
 std::string_view to_string(Trust trust) noexcept {
   switch (trust) {
-    case Trust::whole: return "whole";
-    case Trust::bounded: return "bounded";
-    case Trust::none: return "none";
+    case Trust::whole:
+      return "whole";
+    case Trust::bounded:
+      return "bounded";
+    case Trust::none:
+      return "none";
   }
   return "none";
 }
@@ -116,15 +118,16 @@ void PurgeBus::journal(std::vector<policy::Selector> selectors, std::function<vo
   });
 }
 
-// Appending and clearing both happen on the context's one thread, so a purge is never cleared before it was delivered: it
-// is pending in the log before it is appended, and the file is cleared only while nothing is pending.
+// Appending and clearing both happen on the context's one thread, so a purge is never cleared before it was delivered:
+// it is pending in the log before it is appended, and the file is cleared only while nothing is pending.
 void PurgeBus::append_to_journal(const std::vector<policy::Selector>& selectors) {
   if (!journal_) return;
   std::uint64_t record = 0;
   if (const auto error = journal_->append(selectors, record)) {
-    errors_.report(fmt::format("a purge that Redis has not got could not be written to the journal: {}; it holds as "
-                               "long as this process runs",
-                               error.message()));
+    errors_.report(
+        fmt::format("a purge that Redis has not got could not be written to the journal: {}; it holds as "
+                    "long as this process runs",
+                    error.message()));
   }
 }
 
@@ -153,8 +156,10 @@ void PurgeBus::request_sweep(std::span<const policy::Selector> selectors) {
   {
     const std::lock_guard lock(mutex_);
     if (std::find(sweeps_.begin(), sweeps_.end(), pattern) != sweeps_.end()) return;
-    if (sweeps_.size() >= max_waiting_sweeps) sweeps_.assign(1, "cache:*");
-    else sweeps_.push_back(pattern);
+    if (sweeps_.size() >= max_waiting_sweeps)
+      sweeps_.assign(1, "cache:*");
+    else
+      sweeps_.push_back(pattern);
   }
   wake_->notify();
 }
@@ -252,8 +257,8 @@ PurgeBus::Awaitable<bool> PurgeBus::attach() {
   // Without INFO (forbidden by an ACL) a restart of Redis cannot be told from a broken connection.
   const auto run_id = info->is_error() ? std::string{} : run_id_of(info->text);
   if (info->is_error()) {
-    errors_.report(fmt::format("INFO is refused ({}): a restart of Redis that loses purges will not be noticed",
-                               info->text));
+    errors_.report(
+        fmt::format("INFO is refused ({}): a restart of Redis that loses purges will not be noticed", info->text));
   }
   holding_ = true;
   if (!subscribed_) {
@@ -273,17 +278,17 @@ PurgeBus::Awaitable<bool> PurgeBus::attach() {
   const auto known_epoch_text = std::to_string(known_epoch);
   const auto known_clock_text = std::to_string(known_clock);
   const auto new_epoch = std::to_string(random_number());
-  const std::vector<std::string_view> arguments{"EVAL", attach_script(), "1", parameters_.namespace_key,
-                                                parameters_.namespace_key, run_id, new_epoch, known_epoch_text,
-                                                known_clock_text, node_};
+  const std::vector<std::string_view> arguments{
+      "EVAL",           attach_script(),  "1",  parameters_.namespace_key, parameters_.namespace_key, run_id, new_epoch,
+      known_epoch_text, known_clock_text, node_};
   const auto reply = co_await commands_.command(arguments, operation_deadline);
   auto held = std::exchange(held_, {});
   holding_ = false;
   const auto attached = reply ? parse_attach(*reply) : std::nullopt;
   if (!attached || !subscribed_) {
-    errors_.report(fmt::format("cannot attach to the purge log in Redis: {}",
-                               reply ? (reply->is_error() ? reply->text : "unexpected reply")
-                                     : reply.error().message()));
+    errors_.report(
+        fmt::format("cannot attach to the purge log in Redis: {}",
+                    reply ? (reply->is_error() ? reply->text : "unexpected reply") : reply.error().message()));
     co_return false;
   }
   if (attached->epoch != known_epoch) {
@@ -291,8 +296,8 @@ PurgeBus::Awaitable<bool> PurgeBus::attach() {
     spdlog::info("purge log: epoch {} at clock {}; what was stored under another epoch is dead", attached->epoch,
                  attached->clock);
   }
-  // Where our history does not reach the log's, it begins at the floor and all that the log still has is applied on top,
-  // so that entries in Redis stay usable. Until that is done nothing may be read from there.
+  // Where our history does not reach the log's, it begins at the floor and all that the log still has is applied on
+  // top, so that entries in Redis stay usable. Until that is done nothing may be read from there.
   auto known = known_clock;
   if (attached->epoch != known_epoch || known_clock < attached->floor) {
     attached_ = false;
@@ -325,8 +330,9 @@ PurgeBus::Awaitable<void> PurgeBus::deliver() {
     }
     const auto payload = encode_payload(purge.selectors);
     const auto new_epoch = std::to_string(random_number());
-    const std::vector<std::string_view> arguments{"EVAL", purge_script(), "1", parameters_.namespace_key,
-                                                  parameters_.namespace_key, run_id, new_epoch, most, payload};
+    const std::vector<std::string_view> arguments{
+        "EVAL",    purge_script(), "1",    parameters_.namespace_key, parameters_.namespace_key, run_id,
+        new_epoch, most,           payload};
     const auto reply = co_await commands_.command(arguments, operation_deadline);
     const auto done = reply ? parse_purge(*reply) : std::nullopt;
     if (!done) {

@@ -20,8 +20,11 @@ OriginRequest Proxy::origin_request(net::Exchange* exchange, const http::Request
   origin.method = request.method;
   ForwardedBody body;
   std::string upgrade;
-  ForwardParameters parameters{.node_name = shared_.cache.node_name, .client_address = client_address,
-                               .trust_forwarded = shared_.trust_forwarded, .expects_continue = false, .upgrade = false};
+  ForwardParameters parameters{.node_name = shared_.cache.node_name,
+                               .client_address = client_address,
+                               .trust_forwarded = shared_.trust_forwarded,
+                               .expects_continue = false,
+                               .upgrade = false};
   if (exchange != nullptr) {
     origin.body = exchange->body;
     body.present = exchange->body != nullptr;
@@ -167,11 +170,21 @@ void Proxy::reply_with_failure(net::Exchange& exchange, const OriginResponse& re
   append_labels(lines, labels);
   std::string text;
   switch (status_of(response.error)) {
-    case 400: text = "the request body is malformed"; break;
-    case 408: text = "the request body did not arrive in time"; break;
-    case 503: text = "all connections to the origin are in use; try again later"; break;
-    case 504: text = "the origin did not answer in time"; break;
-    default: text = "the origin is not reachable or gave no valid answer"; break;
+    case 400:
+      text = "the request body is malformed";
+      break;
+    case 408:
+      text = "the request body did not arrive in time";
+      break;
+    case 503:
+      text = "all connections to the origin are in use; try again later";
+      break;
+    case 504:
+      text = "the origin did not answer in time";
+      break;
+    default:
+      text = "the origin is not reachable or gave no valid answer";
+      break;
   }
   net::reply_with_text(exchange.reply, status_of(response.error), text, lines);
 }

@@ -1,12 +1,11 @@
 #include "larder/proxy/remote_store.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <fmt/format.h>
 
 #include "larder/policy/cache_key.hpp"
 #include "larder/policy/vary.hpp"
@@ -83,9 +82,7 @@ net::Awaitable<void> RemoteStore::verify() {
   usable_ = true;
 }
 
-bool RemoteStore::is_readable() const {
-  return run_known_ && connection_.is_ready() && bus_.is_attached_to(run_id_);
-}
+bool RemoteStore::is_readable() const { return run_known_ && connection_.is_ready() && bus_.is_attached_to(run_id_); }
 
 net::Awaitable<boost::system::result<redis::Reply>> RemoteStore::get(std::string_view key, SteadyTime until) {
   const std::vector<std::string_view> arguments{"GET", key};
@@ -98,8 +95,8 @@ net::Awaitable<boost::system::result<redis::Reply>> RemoteStore::get(std::string
   co_return reply;
 }
 
-net::Awaitable<store::Lookup> RemoteStore::find(std::string key, std::string canonical,
-                                                http::FieldSpan request_fields, SteadyTime until) {
+net::Awaitable<store::Lookup> RemoteStore::find(std::string key, std::string canonical, http::FieldSpan request_fields,
+                                                SteadyTime until) {
   store::Lookup lookup;
   const auto base_key = key;
   // Two steps at the most: the base key may hold a marker that names the selecting header fields.
@@ -189,18 +186,19 @@ void RemoteStore::insert(store::StoredPtr stored) {
 void RemoteStore::write(std::shared_ptr<std::string> key, std::shared_ptr<std::string> record, std::int64_t ttl_seconds,
                         unsigned tries_left, std::chrono::milliseconds pause) {
   const auto ttl = std::to_string(ttl_seconds);
-  connection_.send({"SET", *key, *record, "EX", ttl}, background_deadline,
-                   [this, key, record, ttl_seconds, tries_left, pause](const boost::system::result<redis::Reply>& reply) {
-                     if (stopped_) return;
-                     if (reply && !reply->is_error()) return;
-                     failed("SET", reply ? reply->text : reply.error().message());
-                     // A refusal (OOM, READONLY) will be one again; a broken connection may be back soon.
-                     if (reply || tries_left <= 1) return;
-                     auto timer = std::make_shared<asio::steady_timer>(context_, pause);
-                     timer->async_wait([this, timer, key, record, ttl_seconds, tries_left, pause](auto error) {
-                       if (!error && !stopped_) write(key, record, ttl_seconds, tries_left - 1, pause * 2);
-                     });
-                   });
+  connection_.send(
+      {"SET", *key, *record, "EX", ttl}, background_deadline,
+      [this, key, record, ttl_seconds, tries_left, pause](const boost::system::result<redis::Reply>& reply) {
+        if (stopped_) return;
+        if (reply && !reply->is_error()) return;
+        failed("SET", reply ? reply->text : reply.error().message());
+        // A refusal (OOM, READONLY) will be one again; a broken connection may be back soon.
+        if (reply || tries_left <= 1) return;
+        auto timer = std::make_shared<asio::steady_timer>(context_, pause);
+        timer->async_wait([this, timer, key, record, ttl_seconds, tries_left, pause](auto error) {
+          if (!error && !stopped_) write(key, record, ttl_seconds, tries_left - 1, pause * 2);
+        });
+      });
 }
 
 net::Awaitable<void> RemoteStore::publish(std::uint64_t sequence, std::vector<policy::Selector> selectors) {
@@ -210,8 +208,9 @@ net::Awaitable<void> RemoteStore::publish(std::uint64_t sequence, std::vector<po
   std::string why = "not connected";
   if (run_known_ && connection_.is_ready()) {
     const auto run_id = run_id_;
-    const std::vector<std::string_view> arguments{"EVAL", purge_script(), "1", parameters_.namespace_key,
-                                                  parameters_.namespace_key, run_id, new_epoch, most, payload};
+    const std::vector<std::string_view> arguments{
+        "EVAL",    purge_script(), "1",    parameters_.namespace_key, parameters_.namespace_key, run_id,
+        new_epoch, most,           payload};
     const auto reply = co_await connection_.command(arguments, parameters_.deadline);
     if (const auto done = reply ? parse_purge(*reply) : std::nullopt) {
       if (log_.delivered(sequence, done->second, done->first)) {
@@ -241,7 +240,7 @@ net::Awaitable<bool> RemoteStore::confirm_clock(SteadyTime until) {
   }
   const auto epoch = parse_number(reply->elements[0].text);
   const auto clock = parse_number(reply->elements[1].text);
-  co_return epoch && clock && *epoch == log_.epoch() && *clock <= log_.clock();
+  co_return epoch&& clock&&* epoch == log_.epoch() && *clock <= log_.clock();
 }
 
 void RemoteStore::remove(std::string_view key) {

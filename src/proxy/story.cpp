@@ -43,9 +43,12 @@ bool pass_max_forwards(std::string_view method, http::FieldList& fields) {
 bool Proxy::is_trusted(const store::StoredResponse& stored, policy::TimePoint now) const noexcept {
   if (shared_.bus == nullptr) return true;
   switch (shared_.bus->trust()) {
-    case Trust::whole: return true;
-    case Trust::bounded: return now - stored.parts().lifetime.response_time <= shared_.coherence_bound;
-    case Trust::none: return false;
+    case Trust::whole:
+      return true;
+    case Trust::bounded:
+      return now - stored.parts().lifetime.response_time <= shared_.coherence_bound;
+    case Trust::none:
+      return false;
   }
   return false;
 }
@@ -92,8 +95,7 @@ Proxy::Awaitable<void> Proxy::answer(net::Exchange& exchange) {
   co_await relay(exchange, request, labels, route);
 }
 
-Proxy::TransactionPtr Proxy::make_transaction(const http::RequestHead& request,
-                                              std::string_view client_address) const {
+Proxy::TransactionPtr Proxy::make_transaction(const http::RequestHead& request, std::string_view client_address) const {
   auto transaction = std::make_shared<Transaction>();
   auto& t = *transaction;
   t.method = request.method;
@@ -102,8 +104,12 @@ Proxy::TransactionPtr Proxy::make_transaction(const http::RequestHead& request,
   t.authority = request.authority;
   t.client_address = client_address;
   t.fields = http::FieldList::copy_of(request.fields);
-  t.request = {.method = t.method, .target = t.target, .scheme = t.scheme, .authority = t.authority,
-               .version = request.version, .fields = t.fields};
+  t.request = {.method = t.method,
+               .target = t.target,
+               .scheme = t.scheme,
+               .authority = t.authority,
+               .version = request.version,
+               .fields = t.fields};
   // Matched again, because captures are views into the path.
   t.match = shared_.rules->match_cache(t.method, t.request.path());
   if (shared_.rules->honour_client_directives) t.client = policy::parse_request_cache_control(t.fields);
@@ -164,9 +170,9 @@ Proxy::Awaitable<void> Proxy::get(net::Exchange& exchange, const http::RequestHe
   if (t.method == "HEAD" || range || t.client.no_store) {
     // Passed on as it stands; its answer is no whole representation, or must not be stored.
     counters_.count(t.reason);
-    counters_.count(range                ? policy::NotStored::range_request
+    counters_.count(range               ? policy::NotStored::range_request
                     : t.client.no_store ? policy::NotStored::request_no_store
-                                         : policy::NotStored::method);
+                                        : policy::NotStored::method);
     Labels labels;
     labels.outcome = policy::CacheOutcome::miss;
     labels.key = t.key.key;

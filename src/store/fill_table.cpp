@@ -137,8 +137,8 @@ void Fill::on_space(Wake wake) {
 FillReader::FillReader(std::shared_ptr<Fill> fill) : fill_(std::move(fill)) {
   const std::unique_lock lock(fill_->mutex_);
   id_ = fill_->next_reader_++;
-  // A reader that comes after bytes were dropped cannot be served whole. The table soon hands such a fill out no more, but
-  // who has got it shortly before may only now begin to read.
+  // A reader that comes after bytes were dropped cannot be served whole. The table soon hands such a fill out no more,
+  // but who has got it shortly before may only now begin to read.
   late_ = fill_->dropped_ > 0 || fill_->abandoned_;
   if (!late_) fill_->reader_offsets_.emplace(id_, offset_);
 }
@@ -215,8 +215,7 @@ FillTicket FillTable::join(const std::string& canonical, const policy::PurgeSubj
     shard.unstorable.erase(unstorable);
   }
   const auto found = shard.fills.find(canonical);
-  if (found != shard.fills.end() &&
-      log.alive_since(subject, found->second->stamp().sequence) == Liveness::alive) {
+  if (found != shard.fills.end() && log.alive_since(subject, found->second->stamp().sequence) == Liveness::alive) {
     return {FillRole::follow, found->second};
   }
   if (bytes_in_fills() > budget_) return {FillRole::alone, nullptr};

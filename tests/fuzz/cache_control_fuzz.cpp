@@ -40,6 +40,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
   fields.insert(fields.begin(), {"Cache-Control", "no-store, no-cache, private, must-revalidate"});
   const auto restricted = larder::policy::parse_response_cache_control(fields);
-  if (!restricted.no_store || !restricted.no_cache || !restricted.is_private || !restricted.must_revalidate) std::abort();
+  if (!restricted.no_store || !restricted.no_cache || !restricted.is_private || !restricted.must_revalidate)
+    std::abort();
   return 0;
 }

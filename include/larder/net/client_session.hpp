@@ -23,10 +23,10 @@ namespace larder::net {
 struct SessionCounters {
   std::atomic<std::size_t> open{0};
   std::atomic<std::uint64_t> accepted{0};
-  std::atomic<std::uint64_t> refused{0};          ///< over the connection limit
-  std::atomic<std::uint64_t> malformed{0};        ///< requests refused by the parser
-  std::atomic<std::uint64_t> timed_out{0};        ///< header, body or write timeouts
-  std::atomic<std::uint64_t> cut_short{0};        ///< replies that could not be ended
+  std::atomic<std::uint64_t> refused{0};    ///< over the connection limit
+  std::atomic<std::uint64_t> malformed{0};  ///< requests refused by the parser
+  std::atomic<std::uint64_t> timed_out{0};  ///< header, body or write timeouts
+  std::atomic<std::uint64_t> cut_short{0};  ///< replies that could not be ended
 };
 
 class ClientSession final : public std::enable_shared_from_this<ClientSession>, public RequestBody, public ReplySink {
@@ -75,8 +75,7 @@ class ClientSession final : public std::enable_shared_from_this<ClientSession>, 
   // ReplySink
   void whole(const WholeReply& reply) override;
   Awaitable<error_code> interim(const http::ResponseHead& head) override;
-  void begin(const http::ResponseHead& head, std::string_view more_lines,
-             std::optional<std::uint64_t> length) override;
+  void begin(const http::ResponseHead& head, std::string_view more_lines, std::optional<std::uint64_t> length) override;
   Awaitable<error_code> write(std::string_view piece) override;
   Awaitable<error_code> flush() override;
   void finish(http::FieldSpan trailers) override;
@@ -99,7 +98,7 @@ class ClientSession final : public std::enable_shared_from_this<ClientSession>, 
   std::size_t begin_ = 0;
   std::size_t end_ = 0;
   std::chrono::steady_clock::time_point head_started_{};  ///< when the first part of an unfinished head was read
-  std::size_t seen_ = 0;  ///< of the present head, by find_head()
+  std::size_t seen_ = 0;                                  ///< of the present head, by find_head()
   std::vector<http::Field> fields_;
   std::optional<RequestParser> parser_;
   http::RequestHead request_;

@@ -47,8 +47,8 @@ class DeadlineWheel {
 
  private:
   friend class Deadline;
-  using Timer = asio::basic_waitable_timer<std::chrono::steady_clock,
-                                           asio::wait_traits<std::chrono::steady_clock>, Executor>;
+  using Timer =
+      asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, Executor>;
   using Slot = boost::intrusive::list<Deadline, boost::intrusive::constant_time_size<false>>;
   static constexpr std::size_t slot_count = 512;
   static constexpr Milliseconds tick{50};

@@ -33,11 +33,11 @@ class RequestBody {
 
 /// A reply that is whole in memory. Everything a view points at must stay until `release` is called.
 struct WholeReply {
-  std::string_view head;       ///< status line and field lines, each with CRLF, no empty line
-  std::string_view more_lines; ///< further field lines, each with CRLF; copied
-  std::string_view body;       ///< not sent in answer to HEAD
-  const void* retained = nullptr;               ///< kept alive until the reply has been sent
-  void (*release)(const void*) = nullptr;       ///< called with `retained` afterwards
+  std::string_view head;                   ///< status line and field lines, each with CRLF, no empty line
+  std::string_view more_lines;             ///< further field lines, each with CRLF; copied
+  std::string_view body;                   ///< not sent in answer to HEAD
+  const void* retained = nullptr;          ///< kept alive until the reply has been sent
+  void (*release)(const void*) = nullptr;  ///< called with `retained` afterwards
 };
 
 /// Where the reply goes. Used on the session's thread.
@@ -52,9 +52,9 @@ class ReplySink {
   virtual void whole(const WholeReply& reply) = 0;
   /// Sends a 1xx response at once (RFC 9110 §15.2); dropped for clients that cannot understand it.
   virtual Awaitable<error_code> interim(const http::ResponseHead& head) = 0;
-  /// Begins a streamed reply: the head is queued and leaves with the first piece. `head.fields` are end-to-end fields without
-  /// Content-Length; `more_lines`: further field lines, each with CRLF; `length`: bytes that will follow, or that a HEAD
-  /// or 304 announces; unknown where empty.
+  /// Begins a streamed reply: the head is queued and leaves with the first piece. `head.fields` are end-to-end fields
+  /// without Content-Length; `more_lines`: further field lines, each with CRLF; `length`: bytes that will follow, or
+  /// that a HEAD or 304 announces; unknown where empty.
   virtual void begin(const http::ResponseHead& head, std::string_view more_lines,
                      std::optional<std::uint64_t> length) = 0;
   /// Sends a piece of the body and waits until the client has room for more (back-pressure).

@@ -12,9 +12,9 @@ namespace larder::net {
 /// Used on its worker's thread, but for the constructor.
 class Listener {
  public:
-  /// Binds and listens at once. With port 0 the system chooses. `shared`: SO_REUSEPORT, so that each worker has a socket of its own
-  /// on one port and the kernel spreads the connections. Throws std::exception with a message for the user where
-  /// it cannot.
+  /// Binds and listens at once. With port 0 the system chooses. `shared`: SO_REUSEPORT, so that each worker has a
+  /// socket of its own on one port and the kernel spreads the connections. Throws std::exception with a message for the
+  /// user where it cannot.
   Listener(asio::io_context& context, DeadlineWheel& wheel, const Endpoint& endpoint, bool shared,
            const ClientLimits& limits, Handler handler, SessionCounters& counters);
   ~Listener();

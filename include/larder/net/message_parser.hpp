@@ -40,9 +40,9 @@ int status_of(ParseFault fault) noexcept;
 /// How a message's body is delimited (RFC 9112 §6.3).
 enum class Framing : unsigned char { none, length, chunked, until_close };
 
-/// Finds the end of a head in `data`. Returns the size of the head with its empty line, or 0 where it is not all there yet;
-/// sets `fault` where what is there can never become a valid head. `seen`: bytes already looked at, kept by the caller
-/// between calls and 0 for a new message.
+/// Finds the end of a head in `data`. Returns the size of the head with its empty line, or 0 where it is not all there
+/// yet; sets `fault` where what is there can never become a valid head. `seen`: bytes already looked at, kept by the
+/// caller between calls and 0 for a new message.
 std::size_t find_head(std::string_view data, std::size_t& seen, ParseFault& fault) noexcept;
 
 /// One message: parse_head() once, then next() until done(). A new object for each message.
@@ -71,7 +71,8 @@ class MessageParser final : private boost::beast::http::basic_parser<is_request>
   /// Whether the connection may be used for another message after this one (RFC 9112 §9.3).
   [[nodiscard]] bool keeps_alive() const {
     // Beast lets "keep-alive" win over "close" in HTTP/1.0.
-    return this->keep_alive() && (version_ != http::Version::http_1_0 || !http::has_token(fields_, "Connection", "close"));
+    return this->keep_alive() &&
+           (version_ != http::Version::http_1_0 || !http::has_token(fields_, "Connection", "close"));
   }
   [[nodiscard]] http::Version version() const noexcept { return version_; }
   [[nodiscard]] http::FieldSpan fields() const noexcept { return fields_; }

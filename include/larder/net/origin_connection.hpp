@@ -1,6 +1,6 @@
 #pragma once
-// One connection to an origin server speaking HTTP/1.1: one request at a time, its response read strictly and in pieces.
-// Sending and reading may happen in two coroutines at once; each side has its own deadline.
+// One connection to an origin server speaking HTTP/1.1: one request at a time, its response read strictly and in
+// pieces. Sending and reading may happen in two coroutines at once; each side has its own deadline.
 #include <memory>
 #include <optional>
 #include <string>

@@ -1,6 +1,6 @@
 #pragma once
-// The origin servers of one worker and the connections kept to them: round robin, bounded, with a pause for servers that
-// refuse connections.
+// The origin servers of one worker and the connections kept to them: round robin, bounded, with a pause for servers
+// that refuse connections.
 #include <deque>
 #include <memory>
 #include <string>
@@ -19,9 +19,9 @@ struct OriginServer {
   std::vector<asio::ip::tcp::endpoint> addresses;
   std::chrono::steady_clock::time_point resolved_at{};
   std::chrono::steady_clock::time_point paused_until{};
-  std::string last_failure;                      ///< what the system said when connecting failed last
+  std::string last_failure;  ///< what the system said when connecting failed last
   std::vector<std::unique_ptr<OriginConnection>> idle;
-  std::size_t open = 0;                          ///< connections in use or idle
+  std::size_t open = 0;                            ///< connections in use or idle
   std::deque<std::shared_ptr<WaitPoint>> waiting;  ///< requests waiting for a connection
 };
 

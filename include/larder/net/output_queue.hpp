@@ -1,10 +1,9 @@
 #pragma once
 // What is to be sent on a connection: views and short copies, gathered so that all of it leaves in one sendmsg.
-#include <sys/uio.h>
-
 #include <memory>
 #include <span>
 #include <string_view>
+#include <sys/uio.h>
 #include <vector>
 
 namespace larder::net {

@@ -1,10 +1,9 @@
 #pragma once
 // A connected byte stream: the one place that knows what it is made of (TCP now; TLS joins here).
-#include <sys/uio.h>
-
 #include <boost/asio/basic_stream_socket.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <span>
+#include <sys/uio.h>
 
 #include "larder/net/awaitable.hpp"
 

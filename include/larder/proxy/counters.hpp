@@ -40,7 +40,7 @@ struct WorkerCounters {
   Counter undecodable;    ///< entries of Redis that did not decode, and were removed
   Counter purges;         ///< purges made here
   Counter purged_selectors;
-  Counter writes;         ///< unsafe requests
+  Counter writes;  ///< unsafe requests
   std::array<Counter, static_cast<std::size_t>(policy::CacheOutcome::count_)> outcomes;
   std::array<Counter, static_cast<std::size_t>(policy::NotStored::count_)> not_stored;
   std::array<Counter, static_cast<std::size_t>(policy::NotReused::count_)> not_reused;

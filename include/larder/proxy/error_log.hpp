@@ -1,5 +1,6 @@
 #pragma once
-// The log of what goes wrong again and again: some lines at once, then one per interval, with a count of those held back.
+// The log of what goes wrong again and again: some lines at once, then one per interval, with a count of those held
+// back.
 #include <atomic>
 #include <chrono>
 #include <cstdint>

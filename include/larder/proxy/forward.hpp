@@ -19,11 +19,11 @@ struct ForwardedBody {
 
 /// Parameters of forwarding.
 struct ForwardParameters {
-  std::string_view node_name;      ///< pseudonym in Via
-  std::string_view client_address; ///< without port
-  bool trust_forwarded = false;    ///< append to the client's X-Forwarded-* and Forwarded instead of replacing them
-  bool expects_continue = false;   ///< keep Expect: 100-continue
-  bool upgrade = false;            ///< keep Upgrade
+  std::string_view node_name;       ///< pseudonym in Via
+  std::string_view client_address;  ///< without port
+  bool trust_forwarded = false;     ///< append to the client's X-Forwarded-* and Forwarded instead of replacing them
+  bool expects_continue = false;    ///< keep Expect: 100-continue
+  bool upgrade = false;             ///< keep Upgrade
 };
 
 /// Serialises a request head for an origin. `request.fields` are end-to-end fields (hop-by-hop ones removed already);
@@ -33,12 +33,14 @@ std::string origin_request_head(const http::RequestHead& request, http::FieldSpa
                                 const ForwardParameters& parameters);
 
 /// The end-to-end fields of an origin's response as they are stored or relayed: hop-by-hop fields, Content-Length,
-/// and X-Cache and X-Cache-Key of another cache are dropped; Via is appended; Date is added where missing (RFC 9110 §6.6.1).
+/// and X-Cache and X-Cache-Key of another cache are dropped; Via is appended; Date is added where missing (RFC 9110
+/// §6.6.1).
 http::FieldList response_fields(const http::ResponseHead& response, std::string_view node_name,
                                 std::chrono::system_clock::time_point now);
 
-/// True where an Upgrade is asked for that may be relayed: Connection names it and there is an Upgrade field (RFC 9110 §7.8),
-/// in HTTP/1.1, and no protocol in it is HTTP itself (h2c), whose requests would pass the cache and its purges unseen.
+/// True where an Upgrade is asked for that may be relayed: Connection names it and there is an Upgrade field (RFC 9110
+/// §7.8), in HTTP/1.1, and no protocol in it is HTTP itself (h2c), whose requests would pass the cache and its purges
+/// unseen.
 bool asks_for_upgrade(const http::RequestHead& request) noexcept;
 
 /// True where a Connection field names anything but "close", "keep-alive" and "upgrade": fields the client wants to be

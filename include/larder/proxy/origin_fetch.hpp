@@ -28,19 +28,19 @@ struct OriginRequest {
 struct Upload {
   explicit Upload(net::Executor executor) : finished(std::make_shared<net::WaitPoint>(std::move(executor))) {}
   bool done = false;
-  net::error_code error;     ///< the client's fault (Error::client_*) or the origin's
+  net::error_code error;  ///< the client's fault (Error::client_*) or the origin's
   std::shared_ptr<net::WaitPoint> finished;
 };
 
 /// How a fetch ended.
 struct OriginResponse {
-  net::OriginLease lease;       ///< empty on error
-  http::ResponseHead head;      ///< views into the lease's connection
+  net::OriginLease lease;   ///< empty on error
+  http::ResponseHead head;  ///< views into the lease's connection
   net::error_code error;
   net::ParseFault fault = net::ParseFault::none;  ///< of Error::origin_malformed
-  std::string server;           ///< authority of the server asked last
-  std::string detail;           ///< what the system said of a failed connection
-  bool reached = false;         ///< the origin may have acted on the request, although there is no response
+  std::string server;                             ///< authority of the server asked last
+  std::string detail;                             ///< what the system said of a failed connection
+  bool reached = false;            ///< the origin may have acted on the request, although there is no response
   std::shared_ptr<Upload> upload;  ///< null where the request had no body
 };
 
@@ -50,8 +50,8 @@ net::Awaitable<OriginResponse> fetch(net::OriginPool& pool, const OriginRequest&
 /// Ends an upload that is still running when the response has ended: stops reading the client's body.
 net::Awaitable<void> end_upload(OriginResponse& response, net::RequestBody* body);
 
-/// The status and text that tell a client about a failed fetch: 502, 503, 504, or 400 and 408 where the client's own body
-/// was at fault.
+/// The status and text that tell a client about a failed fetch: 502, 503, 504, or 400 and 408 where the client's own
+/// body was at fault.
 int status_of(const net::error_code& error) noexcept;
 
 }  // namespace larder::proxy

@@ -12,10 +12,11 @@ namespace larder::proxy {
 
 /// How the cache behaves, rules apart.
 struct CacheParameters {
-  std::size_t max_object = 8UL << 20;      ///< bytes; larger bodies are relayed unstored
-  std::size_t fill_budget = 256UL << 20;   ///< bytes that all fills in progress may hold together
-  std::chrono::seconds unstorable_memory{60};  ///< how long a key is remembered as not storable, so that nobody queues for it
-  std::string node_name = "Larder";        ///< name in Cache-Status and Via (RFC 9211, RFC 9110 §7.6.3); a token
+  std::size_t max_object = 8UL << 20;     ///< bytes; larger bodies are relayed unstored
+  std::size_t fill_budget = 256UL << 20;  ///< bytes that all fills in progress may hold together
+  std::chrono::seconds unstorable_memory{
+      60};                           ///< how long a key is remembered as not storable, so that nobody queues for it
+  std::string node_name = "Larder";  ///< name in Cache-Status and Via (RFC 9211, RFC 9110 §7.6.3); a token
 };
 
 /// When a node that can miss the fleet's purges may use what it has.
@@ -27,15 +28,15 @@ enum class Coherence : unsigned char {
 /// The Redis tier.
 struct RedisParameters {
   redis::ConnectionParameters connection;
-  std::chrono::milliseconds deadline{100};      ///< the most that Redis may delay a client
-  unsigned tries = 3;                           ///< per background operation (writes, purges), from retry_first on
-  std::chrono::milliseconds retry_first{100};   ///< doubles
+  std::chrono::milliseconds deadline{100};     ///< the most that Redis may delay a client
+  unsigned tries = 3;                          ///< per background operation (writes, purges), from retry_first on
+  std::chrono::milliseconds retry_first{100};  ///< doubles
   store::CodecParameters codec;
   Coherence coherence = Coherence::bounded;
   std::chrono::milliseconds coherence_bound{1000};
   std::chrono::milliseconds push_heartbeat{1000};  ///< PING on the push channel; no answer for as long: it is down
   std::string namespace_key = "larder:purge-log";  ///< the Redis key (and channel) of the purge log
-  std::string journal;                          ///< file of undelivered purges; empty for the default place
+  std::string journal;                             ///< file of undelivered purges; empty for the default place
 };
 
 }  // namespace larder::proxy

@@ -88,7 +88,7 @@ class Proxy {
     policy::RequestCacheControl client;
     policy::CacheKey key;
     std::vector<std::string> tags;
-    store::StoredPtr stale;  ///< found, but not to be served without asking the origin
+    store::StoredPtr stale;    ///< found, but not to be served without asking the origin
     SteadyTime redis_until{};  ///< when this request must be done with Redis
     policy::NotReused reason = policy::NotReused::absent;
 
@@ -100,9 +100,9 @@ class Proxy {
   // What X-Cache, Cache-Status and the like will say.
   struct Labels {
     policy::CacheOutcome outcome = policy::CacheOutcome::bypass;
-    std::string_view key;           ///< X-Cache-Key; empty where there is none, or where the stored head has it
-    std::string_view forward;       ///< Cache-Status fwd= reason; a hit where empty
-    int forward_status = 0;         ///< fwd-status
+    std::string_view key;      ///< X-Cache-Key; empty where there is none, or where the stored head has it
+    std::string_view forward;  ///< Cache-Status fwd= reason; a hit where empty
+    int forward_status = 0;    ///< fwd-status
     bool stored = false;
     bool collapsed = false;
     std::string_view detail;
@@ -112,8 +112,8 @@ class Proxy {
 
   // How following a fill ended.
   enum class Followed : unsigned char {
-    replied,     ///< the client has its answer (or is gone)
-    go_alone,    ///< the answer is not storable: ask for oneself
+    replied,       ///< the client has its answer (or is gone)
+    go_alone,      ///< the answer is not storable: ask for oneself
     other_variant  ///< the fill is of another variant: join one's own
   };
 
@@ -161,7 +161,8 @@ class Proxy {
 
   // write.cpp
   Awaitable<void> write(net::Exchange& exchange, const http::RequestHead& request);
-  std::vector<policy::Selector> selectors_of(const http::RequestHead& request, const http::ResponseHead* response) const;
+  std::vector<policy::Selector> selectors_of(const http::RequestHead& request,
+                                             const http::ResponseHead* response) const;
 
   Shared& shared_;
   boost::asio::io_context& context_;
@@ -169,9 +170,9 @@ class Proxy {
   net::OriginPool& origins_;
   RemoteStore* remote_;
   WorkerCounters& counters_;
-  policy::RouteMatch match_;    ///< scratch of answer_at_once
-  std::string canonical_;       ///< scratch of answer_at_once
-  std::string lines_;           ///< scratch of serve_stored
+  policy::RouteMatch match_;  ///< scratch of answer_at_once
+  std::string canonical_;     ///< scratch of answer_at_once
+  std::string lines_;         ///< scratch of serve_stored
 };
 
 }  // namespace larder::proxy

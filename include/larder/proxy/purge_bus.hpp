@@ -30,13 +30,13 @@ std::string_view to_string(Trust trust) noexcept;
 struct PurgeBusState {
   bool attached = false;
   Trust trust = Trust::none;
-  bool alone = false;             ///< no other node is subscribed
-  std::size_t pending = 0;        ///< purges that Redis has not got
-  std::uint64_t journalled = 0;   ///< records in the journal
+  bool alone = false;            ///< no other node is subscribed
+  std::size_t pending = 0;       ///< purges that Redis has not got
+  std::uint64_t journalled = 0;  ///< records in the journal
   std::uint64_t attaches = 0;
-  std::uint64_t epochs = 0;       ///< how often another epoch was entered
-  std::uint64_t heard = 0;        ///< purges heard from other nodes
-  std::uint64_t swept = 0;        ///< dead entries removed from Redis in the background
+  std::uint64_t epochs = 0;  ///< how often another epoch was entered
+  std::uint64_t heard = 0;   ///< purges heard from other nodes
+  std::uint64_t swept = 0;   ///< dead entries removed from Redis in the background
 };
 
 class PurgeBus {
@@ -98,13 +98,13 @@ class PurgeBus {
   std::atomic<bool> attach_requested_{true};
   std::atomic<Trust> trust_;
   bool subscribed_ = false;
-  bool holding_ = false;             ///< between SUBSCRIBE and the attach reply messages are held
+  bool holding_ = false;  ///< between SUBSCRIBE and the attach reply messages are held
   std::vector<PushMessage> held_;
   std::atomic<bool> alone_{false};
   std::atomic<bool> stopped_{false};
-  mutable std::mutex mutex_;         ///< guards run_id_ and sweeps_
+  mutable std::mutex mutex_;  ///< guards run_id_ and sweeps_
   std::string run_id_;
-  std::deque<std::string> sweeps_;   ///< key patterns waiting to be swept
+  std::deque<std::string> sweeps_;  ///< key patterns waiting to be swept
   std::atomic<std::uint64_t> attaches_{0};
   std::atomic<std::uint64_t> epochs_{0};
   std::atomic<std::uint64_t> heard_{0};

@@ -1,6 +1,6 @@
 #pragma once
-// Tier 2: the stored responses in Redis as one worker sees them. Never a dependency: every call ends within the deadline, and
-// what fails is a miss, counted and logged as [CACHE ERROR].
+// Tier 2: the stored responses in Redis as one worker sees them. Never a dependency: every call ends within the
+// deadline, and what fails is a miss, counted and logged as [CACHE ERROR].
 #include <atomic>
 #include <chrono>
 #include <memory>
@@ -42,7 +42,9 @@ class RemoteStore {
   [[nodiscard]] bool is_readable() const;
 
   /// From any thread: the same, as it last was seen on the worker's.
-  [[nodiscard]] bool was_readable() const noexcept { return usable_.load(std::memory_order_relaxed) && bus_.is_attached(); }
+  [[nodiscard]] bool was_readable() const noexcept {
+    return usable_.load(std::memory_order_relaxed) && bus_.is_attached();
+  }
 
   /// Looks a canonical request up. A live entry whose canonical form and selecting fields match is returned; freshness
   /// is the caller's to judge. Dead and undecodable entries are removed. All of it ends at `until`.

@@ -35,9 +35,9 @@ using Wake = std::function<void()>;
 struct FillHead {
   int status = 0;
   std::string reason;
-  http::FieldList fields;                ///< end-to-end fields, as they are relayed
-  std::optional<std::uint64_t> length;   ///< Content-Length, where known
-  std::string selecting;                 ///< encoding of the leader's selecting header fields; empty without Vary
+  http::FieldList fields;               ///< end-to-end fields, as they are relayed
+  std::optional<std::uint64_t> length;  ///< Content-Length, where known
+  std::string selecting;                ///< encoding of the leader's selecting header fields; empty without Vary
 };
 
 /// Where a fill is in its life.
@@ -57,7 +57,7 @@ struct FillView {
   std::string_view bytes;                ///< body bytes from the reader's offset on; valid until the reader advances
   StoredPtr stored;                      ///< `answered`, and `complete` where it was stored
   policy::CacheOutcome outcome = policy::CacheOutcome::miss;  ///< of `answered`
-  int failure_status = 0;                ///< `failed`: 502, 503 or 504 for who has been told nothing yet
+  int failure_status = 0;  ///< `failed`: 502, 503 or 504 for who has been told nothing yet
 };
 
 /// What became of an append.
@@ -113,7 +113,7 @@ class Fill {
   std::uint64_t dropped_ = 0;  ///< bytes before the first segment
   std::uint64_t total_ = 0;    ///< bytes appended
   bool outgrown_ = false;
-  bool abandoned_ = false;     ///< bytes were refused because nobody read: nobody can begin to read any more
+  bool abandoned_ = false;  ///< bytes were refused because nobody read: nobody can begin to read any more
   StoredPtr stored_;
   policy::CacheOutcome outcome_ = policy::CacheOutcome::miss;
   int failure_status_ = 502;
@@ -135,8 +135,8 @@ class FillReader {
   [[nodiscard]] FillView view();
   /// The reader has used `n` bytes of the last view.
   void advance(std::size_t n);
-  /// Calls `wake` once as soon as the fill has changed from `seen` (at once where it already has); never once the reader
-  /// is gone.
+  /// Calls `wake` once as soon as the fill has changed from `seen` (at once where it already has); never once the
+  /// reader is gone.
   void on_change(const FillView& seen, Wake wake);
   [[nodiscard]] Fill& fill() noexcept { return *fill_; }
 

@@ -1,15 +1,15 @@
 #include "larder/net/client_session.hpp"
 
-#include <fmt/format.h>
-#include <spdlog/spdlog.h>
-
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 #include <functional>
 #include <map>
+#include <spdlog/spdlog.h>
 #include <vector>
 
 #include "larder/net/error.hpp"
 #include "larder/net/wait_point.hpp"
+
 #include "loopback.hpp"
 
 namespace larder::net {
@@ -26,8 +26,10 @@ using Answer = std::function<Awaitable<void>(Exchange&)>;
 void reply_plainly(Exchange& exchange, const std::string& body) {
   const auto head = fmt::format("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n", body.size());
   auto* kept = new std::string(body);
-  exchange.reply.whole({.head = {}, .more_lines = head, .body = *kept, .retained = kept,
-                        .release = [](const void* object) { delete static_cast<const std::string*>(object); }});
+  exchange.reply.whole(
+      {.head = {}, .more_lines = head, .body = *kept, .retained = kept, .release = [](const void* object) {
+         delete static_cast<const std::string*>(object);
+       }});
 }
 
 // Reads the whole body; the error where there is one.
@@ -41,8 +43,8 @@ Awaitable<error_code> read_all(Exchange& exchange, std::string& body) {
   co_return error_code{};
 }
 
-// One session and its client. Requests for "/at-once" are answered at once, others by what is in `answers`, and what is not
-// there with method, target and body.
+// One session and its client. Requests for "/at-once" are answered at once, others by what is in `answers`, and what is
+// not there with method, target and body.
 struct Site {
   Site() {
     spdlog::set_level(spdlog::level::off);
@@ -142,10 +144,10 @@ TEST_CASE("keep-alive, one request after the other") {
 }
 
 TEST_CASE("pipelined requests are answered in order, however they are cut") {
-  const auto requests = get("/at-once") + "POST /1 HTTP/1.1\r\n" + host + "Content-Length: 3\r\n\r\nabc" + get("/at-once") +
-                        get("/2") + "POST /3 HTTP/1.1\r\n" + host +
-                        "Transfer-Encoding: chunked\r\n\r\n2\r\nde\r\n1\r\nf\r\n0\r\nX: y\r\n\r\n\r\n" + get("/at-once") +
-                        get("/last", "Connection: close\r\n") + get("/never");
+  const auto requests = get("/at-once") + "POST /1 HTTP/1.1\r\n" + host + "Content-Length: 3\r\n\r\nabc" +
+                        get("/at-once") + get("/2") + "POST /3 HTTP/1.1\r\n" + host +
+                        "Transfer-Encoding: chunked\r\n\r\n2\r\nde\r\n1\r\nf\r\n0\r\nX: y\r\n\r\n\r\n" +
+                        get("/at-once") + get("/last", "Connection: close\r\n") + get("/never");
   std::string expected;
   for (std::size_t cut = 0; cut < requests.size(); cut += cut < 40 ? 1 : 3) {
     CAPTURE(cut);
@@ -161,8 +163,8 @@ TEST_CASE("pipelined requests are answered in order, however they are cut") {
     if (cut == 0) {
       expected = replies;
       CHECK(count(replies, "HTTP/1.1 200 OK") == 7);
-      const std::vector<std::string> parts{"hit", "POST a /1 [abc]", "hit", "GET a /2 []", "POST a /3 [def]", "hit",
-                                           "GET a /last []"};
+      const std::vector<std::string> parts{"hit", "POST a /1 [abc]", "hit", "GET a /2 []", "POST a /3 [def]",
+                                           "hit", "GET a /last []"};
       std::size_t at = 0;
       for (const auto& part : parts) {
         at = replies.find(part, at);
@@ -384,7 +386,8 @@ TEST_CASE("a body in every split, and what stands behind it") {
   };
   const std::vector<Case> cases{
       {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n0123456789", "POST a / [0123456789]"},
-      {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4;x\r\n0123\r\n06\r\n456789\r\n0\r\nX: y\r\n\r\n",
+      {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4;x\r\n0123\r\n06\r\n456789\r\n0\r\nX: "
+       "y\r\n\r\n",
        "POST a / [0123456789]"},
   };
   for (const auto& c : cases) {
@@ -550,7 +553,8 @@ TEST_CASE("Expect: 100-continue") {
   CHECK(count(site.until_received("hit"), "[abc]") == 1);
   CHECK(expects);
   // Ignored in HTTP/1.0 (RFC 9110 §10.1.1), and where there is no body.
-  site.client.send("POST /expects HTTP/1.0\r\nConnection: keep-alive\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\nx");
+  site.client.send(
+      "POST /expects HTTP/1.0\r\nConnection: keep-alive\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\nx");
   CHECK(count(site.until_received("]"), "HTTP/1.1 ") == 1);
   CHECK(!expects);
   site.client.send(get("/expects", "Expect: 100-continue\r\n"));
@@ -562,7 +566,8 @@ TEST_CASE("interim responses go to who understands them, before the reply only")
   Site site;
   site.answers["/early"] = [](Exchange& exchange) -> Awaitable<void> {
     const std::vector<http::Field> fields{{"Link", "</a>"}};
-    const http::ResponseHead head{.status = 103, .reason = "Early", .version = http::Version::http_1_1, .fields = fields};
+    const http::ResponseHead head{
+        .status = 103, .reason = "Early", .version = http::Version::http_1_1, .fields = fields};
     (void)co_await exchange.reply.interim(head);
     (void)co_await exchange.reply.interim(head);
     reply_plainly(exchange, "done");
@@ -617,11 +622,13 @@ TEST_CASE("replies of every framing") {
        start + "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n0\r\nT: u\r\n\r\n", false},
       {"length in HTTP/1.0", old, streamed(200, 13, pieces),
        start + "Content-Length: 13\r\nConnection: keep-alive\r\n\r\nabcdefghijklm", true},
-      {"until the end", old, streamed(200, std::nullopt, pieces), start + "Connection: close\r\n\r\nabcdefghijklm", false},
+      {"until the end", old, streamed(200, std::nullopt, pieces), start + "Connection: close\r\n\r\nabcdefghijklm",
+       false},
       {"HEAD with a length", head, streamed(200, 13, {}), start + "Content-Length: 13\r\n\r\n", true},
       {"HEAD without", head, streamed(200, std::nullopt, {}), start + "\r\n", true},
       {"HEAD whose body is dropped", head, streamed(200, 13, pieces), start + "Content-Length: 13\r\n\r\n", true},
-      {"304", get("/s"), streamed(304, std::nullopt, pieces), "HTTP/1.1 304 Not Modified\r\nX: y\r\nZ: w\r\n\r\n", true},
+      {"304", get("/s"), streamed(304, std::nullopt, pieces), "HTTP/1.1 304 Not Modified\r\nX: y\r\nZ: w\r\n\r\n",
+       true},
       {"304 with a length", get("/s"), streamed(304, 13, {}),
        "HTTP/1.1 304 Not Modified\r\nX: y\r\nZ: w\r\nContent-Length: 13\r\n\r\n", true},
       {"204", get("/s"), streamed(204, 0, {}), "HTTP/1.1 204 No Content\r\nX: y\r\nZ: w\r\n\r\n", true},
@@ -701,8 +708,11 @@ TEST_CASE("what a reply retains is released, sent or not") {
   static int released = 0;
   Site site;
   site.answers["/retains"] = [](Exchange& exchange) -> Awaitable<void> {
-    exchange.reply.whole({.head = "HTTP/1.1 200 OK\r\n", .more_lines = "Content-Length: 2\r\n", .body = "ok",
-                          .retained = &released, .release = [](const void*) { ++released; }});
+    exchange.reply.whole({.head = "HTTP/1.1 200 OK\r\n",
+                          .more_lines = "Content-Length: 2\r\n",
+                          .body = "ok",
+                          .retained = &released,
+                          .release = [](const void*) { ++released; }});
     co_return;
   };
   site.open();
@@ -746,18 +756,19 @@ TEST_CASE("lingering has an end") {
   flood.open();
   flood.client.send("GET / HTTP/9.9\r\n\r\n");
   const std::string more(65536, 'x');
-  flood.until([&] {
-    flood.client.send_some(more);
-    return flood.done;
-  }, "it reads for ever");
+  flood.until(
+      [&] {
+        flood.client.send_some(more);
+        return flood.done;
+      },
+      "it reads for ever");
 }
 
 TEST_CASE("over the limit") {
   Site site;
   auto [socket, client] = test::connected_pair(site.loop);
-  const auto session =
-      std::make_shared<ClientSession>(std::move(socket), site.loop.wheel, site.limits, site.handler, site.counters,
-                                      site.draining);
+  const auto session = std::make_shared<ClientSession>(std::move(socket), site.loop.wheel, site.limits, site.handler,
+                                                       site.counters, site.draining);
   site.loop.run(session->refuse());
   site.loop.run_until([&, &peer = client] { return peer.ended(); });
   CHECK(client.received().starts_with("HTTP/1.1 503 "));
@@ -943,14 +954,16 @@ TEST_CASE("a client that does not read is given up") {
     site.client.send(get("/at-once"));
     std::size_t got = 0;
     auto next = Clock::now();
-    site.until([&] {
-      if (Clock::now() < next) return false;
-      next += 10ms;
-      std::string buffer(65536, '\0');
-      const auto n = ::recv(site.client.fd(), buffer.data(), buffer.size(), MSG_DONTWAIT);
-      if (n > 0) got += static_cast<std::size_t>(n);
-      return got > 8000000;
-    }, "it was given up");
+    site.until(
+        [&] {
+          if (Clock::now() < next) return false;
+          next += 10ms;
+          std::string buffer(65536, '\0');
+          const auto n = ::recv(site.client.fd(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+          if (n > 0) got += static_cast<std::size_t>(n);
+          return got > 8000000;
+        },
+        "it was given up");
     CHECK(site.counters.timed_out.load() == 0);
   }
 }
@@ -1022,7 +1035,8 @@ TEST_CASE("trailers and length of a body") {
     reply_plainly(exchange, "read");
   };
   site.open();
-  site.client.send("POST /trailers HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX: y\r\nHost: b\r\n\r\n");
+  site.client.send(
+      "POST /trailers HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX: y\r\nHost: b\r\n\r\n");
   site.until_received("read");
   CHECK(!length);
   CHECK(trailers == std::vector<std::pair<std::string, std::string>>{{"X", "y"}});
@@ -1058,7 +1072,8 @@ TEST_CASE("taking over the connection") {
 }
 
 TEST_CASE("resets at every step of a request do no harm") {
-  const auto bytes = "POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n" + get("/at-once");
+  const auto bytes =
+      "POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n" + get("/at-once");
   for (std::size_t cut = 0; cut <= bytes.size(); cut += 5) {
     Site site;
     site.open();

@@ -128,7 +128,10 @@ TEST_CASE("a callback may arm its own deadline, and arm, disarm and destroy othe
 TEST_CASE("destroying an armed deadline, and stopping the wheel") {
   Loop loop;
   bool expired = false;
-  { Deadline gone(loop.wheel, [&] { expired = true; }); gone.arm(1ms); }
+  {
+    Deadline gone(loop.wheel, [&] { expired = true; });
+    gone.arm(1ms);
+  }
   Deadline stopped(loop.wheel, [&] { expired = true; });
   stopped.arm(1ms);
   loop.wheel.stop();

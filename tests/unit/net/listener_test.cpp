@@ -1,13 +1,13 @@
 #include "larder/net/listener.hpp"
 
-#include <spdlog/spdlog.h>
-#include <sys/resource.h>
-
 #include <doctest/doctest.h>
+#include <spdlog/spdlog.h>
 #include <string>
+#include <sys/resource.h>
 #include <vector>
 
 #include "larder/net/wait_point.hpp"
+
 #include "loopback.hpp"
 
 namespace larder::net {

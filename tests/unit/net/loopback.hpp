@@ -1,23 +1,23 @@
 #pragma once
 // Sockets over loopback for tests: a loop that runs until something has happened, and peers that send and receive plain
-// bytes, so that a test can be rude at any step. No thread and no sleep: the peer is looked at between the loop's steps.
+// bytes, so that a test can be rude at any step. No thread and no sleep: the peer is looked at between the loop's
+// steps.
 #include <arpa/inet.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
 #include <exception>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <utility>
 
 #include "larder/net/deadlines.hpp"

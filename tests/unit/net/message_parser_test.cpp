@@ -23,7 +23,8 @@ constexpr std::size_t all = ~std::size_t{0};
 
 template <bool is_request>
 MessageOutcome whole(std::string_view bytes, bool answers_head = false) {
-  return test::read_message<is_request>(bytes, [] { return all; }, answers_head);
+  return test::read_message<is_request>(
+      bytes, [] { return all; }, answers_head);
 }
 MessageOutcome request(std::string_view bytes) { return whole<true>(bytes); }
 MessageOutcome response(std::string_view bytes, bool answers_head = false) { return whole<false>(bytes, answers_head); }
@@ -38,7 +39,8 @@ void check_splits(std::string_view bytes, bool answers_head = false) {
         bytes, [&] { return std::exchange(first, false) ? cut : all; }, answers_head);
     CHECK_MESSAGE(outcome.agrees_with(expected), "cut at " << cut << " of " << bytes);
   }
-  const auto by_byte = test::read_message<is_request>(bytes, [] { return 1; }, answers_head);
+  const auto by_byte = test::read_message<is_request>(
+      bytes, [] { return 1; }, answers_head);
   CHECK_MESSAGE(by_byte.agrees_with(expected), "byte by byte: " << bytes);
 }
 
@@ -88,12 +90,20 @@ const std::vector<Valid> valid_requests{
     {"CRLF in a chunk", chunked + "4\r\n\r\n\r\n\r\n0\r\n\r\n", Framing::chunked, "\r\n\r\n"},
     {"extensions", chunked + "3;a;b=c;d=\"e; \\\"f\"\r\nabc\r\n0;last\r\n\r\n", Framing::chunked, "abc"},
     {"coding in capitals", post + "Transfer-Encoding: CHUNKED\r\n\r\n0\r\n\r\n", Framing::chunked},
-    {"trailers", chunked + "3\r\nabc\r\n0\r\nX: a\r\nY:  b \r\n\r\n", Framing::chunked, "abc", true,
+    {"trailers",
+     chunked + "3\r\nabc\r\n0\r\nX: a\r\nY:  b \r\n\r\n",
+     Framing::chunked,
+     "abc",
+     true,
      {{"X", "a"}, {"Y", "b"}}},
-    {"trailers that only a head may have", chunked +
+    {"trailers that only a head may have",
+     chunked +
          "0\r\nHost: evil\r\nAuthorization: evil\r\nX-Forwarded-For: evil\r\nContent-Type: evil\r\nConnection: x\r\n"
          "Cache-Control: no-store\r\nX: a\r\n\r\n",
-     Framing::chunked, "", true, {{"X", "a"}}},
+     Framing::chunked,
+     "",
+     true,
+     {{"X", "a"}}},
 };
 
 TEST_CASE("requests that are valid, in every split") {
@@ -296,8 +306,8 @@ TEST_CASE("every control character is refused everywhere in a head") {
     CAPTURE(byte);
     for (const std::string& bytes :
          {"GE"s + c + "T / HTTP/1.1\r\nHost: a\r\n\r\n", "GET /"s + c + " HTTP/1.1\r\nHost: a\r\n\r\n",
-          "GET / HTTP/1.1"s + c + "\r\nHost: a\r\n\r\n", get + "X"s + c + ": a\r\n\r\n", get + "X: a"s + c + "b\r\n\r\n",
-          c + get + "\r\n"}) {
+          "GET / HTTP/1.1"s + c + "\r\nHost: a\r\n\r\n", get + "X"s + c + ": a\r\n\r\n",
+          get + "X: a"s + c + "b\r\n\r\n", c + get + "\r\n"}) {
       CHECK(request(bytes).end != End::complete);
     }
     CHECK(request(chunked + "0\r\nX: a"s + c + "b\r\n\r\n").end != End::complete);
@@ -309,7 +319,11 @@ TEST_CASE("every control character is refused everywhere in a head") {
 const std::vector<Valid> valid_responses{
     {"Content-Length", ok + "Content-Length: 2\r\n\r\nok", Framing::length, "ok"},
     {"Content-Length 0", ok + "Content-Length: 0\r\n\r\n"},
-    {"chunked", ok + "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX: y\r\n\r\n", Framing::chunked, "ok", true,
+    {"chunked",
+     ok + "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX: y\r\n\r\n",
+     Framing::chunked,
+     "ok",
+     true,
      {{"X", "y"}}},
     {"until the end", ok + "\r\nall of it", Framing::until_close, "all of it", false},
     {"until the end, empty", ok + "\r\n", Framing::until_close, "", false},
@@ -405,7 +419,8 @@ TEST_CASE("field lines are counted, in the head and in the trailers") {
     return bytes + end;
   };
   const auto read = [](const std::string& bytes) {
-    return test::read_message<true>(bytes, [] { return all; }, false, 10);
+    return test::read_message<true>(
+        bytes, [] { return all; }, false, 10);
   };
   CHECK(read(with(get, 9, "\r\n")).end == End::complete);
   CHECK(read(with(get, 10, "\r\n")).fault == ParseFault::too_many_fields);

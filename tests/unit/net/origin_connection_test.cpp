@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "larder/net/error.hpp"
+
 #include "loopback.hpp"
 
 namespace larder::net {
@@ -94,8 +95,8 @@ TEST_CASE("responses of every framing, in every split") {
       {"HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\n", "", false, false},
       {"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n", "", false, false},
       {"HTTP/1.1 304 Not Modified\r\nContent-Length: 2\r\n\r\n", "", true, false},
-      {"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nX: y\r\n\r\n" + ok + "Content-Length: 2\r\n\r\nok", "ok", true,
-       false},
+      {"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nX: y\r\n\r\n" + ok + "Content-Length: 2\r\n\r\nok", "ok",
+       true, false},
       {ok + "Content-Length: 2\r\n\r\nokHTTP/1.1 200 unasked", "ok", false, false},
   };
   for (const auto& c : cases) {
@@ -129,7 +130,8 @@ TEST_CASE("one response after the other") {
     link.loop.run_until([&] { return link.origin.has("\r\n\r\n"); });
     link.origin.take();
     CHECK(!link.connection->has_answered());
-    link.origin.send("HTTP/1.1 103 Early\r\n\r\n" + ok + "Content-Length: 100000\r\nX: y\r\n\r\n" + std::string(100000, 'x'));
+    link.origin.send("HTTP/1.1 103 Early\r\n\r\n" + ok + "Content-Length: 100000\r\nX: y\r\n\r\n" +
+                     std::string(100000, 'x'));
     const auto result = link.read();
     CHECK(result.interim == std::vector<int>{103});
     CHECK(result.body.size() == 100000);

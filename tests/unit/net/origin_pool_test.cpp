@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "larder/net/error.hpp"
+
 #include "loopback.hpp"
 
 namespace larder::net {
@@ -287,9 +288,8 @@ TEST_CASE("more requests than connections wait their turn") {
   SUBCASE("the origin goes away: all are told") {
     origin.close();
     leases.clear();
-    site.loop.run_until([&] {
-      return std::all_of(waiting.begin(), waiting.end(), [](const auto& one) { return one->done; });
-    });
+    site.loop.run_until(
+        [&] { return std::all_of(waiting.begin(), waiting.end(), [](const auto& one) { return one->done; }); });
     for (const auto& one : waiting) CHECK(one->error == Error::origin_unreachable);
     CHECK(site.pool->counters().open == 0);
   }

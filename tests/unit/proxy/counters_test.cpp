@@ -1,0 +1,44 @@
+#include "larder/proxy/counters.hpp"
+
+#include <doctest/doctest.h>
+#include <thread>
+
+namespace larder::proxy {
+namespace {
+
+TEST_CASE("counting by name, in all and per route") {
+  WorkerCounters counters(2);
+  counters.requests.add();
+  counters.requests.add(4);
+  CHECK(counters.requests.value() == 5);
+  counters.count(policy::CacheOutcome::hit);
+  counters.count(policy::CacheOutcome::hit);
+  counters.count(policy::NotStored::none);
+  counters.count(policy::NotReused::absent);
+  CHECK(counters.outcomes[static_cast<std::size_t>(policy::CacheOutcome::hit)].value() == 2);
+  CHECK(counters.not_stored[static_cast<std::size_t>(policy::NotStored::none)].value() == 1);
+  CHECK(counters.not_reused[static_cast<std::size_t>(policy::NotReused::absent)].value() == 1);
+  for (int route = 0; route < 2; ++route) {
+    for (const auto& outcome : counters.routes[static_cast<std::size_t>(route)].outcomes) CHECK(outcome.value() == 0);
+  }
+  const WorkerCounters none(0);
+  CHECK(none.requests.value() == 0);
+}
+
+TEST_CASE("one thread counts while another reads") {
+  Counter counter;
+  std::thread writer([&] {
+    for (int i = 0; i < 100000; ++i) counter.add();
+  });
+  std::uint64_t last = 0;
+  while (last < 100000) {
+    const auto value = counter.value();
+    if (value < last) FAIL("it went back");
+    last = value;
+  }
+  writer.join();
+  CHECK(counter.value() == 100000);
+}
+
+}  // namespace
+}  // namespace larder::proxy
