@@ -311,8 +311,17 @@ PurgeBus::Awaitable<bool> PurgeBus::attach() {
     run_id_ = run_id;
   }
   for (const auto& push : held) {
-    if (push.kind == PushMessage::Kind::hello || push.epoch == attached->epoch) apply(push);
+    // One of another epoch is either older than the script or tells of a log begun anew after it: ask again.
+    if (push.kind != PushMessage::Kind::hello && push.epoch != attached->epoch) {
+      attach_requested_ = true;
+    } else {
+      apply(push);
+    }
   }
+  // The log was begun anew by us: what other epochs have left in Redis is dead.
+  if (std::to_string(attached->epoch) == new_epoch) request_sweep(std::vector{policy::Selector{}});
+  co_await look_for_others();
+  if (!subscribed_ || attach_requested_) co_return false;
   attaches_.fetch_add(1, std::memory_order_relaxed);
   attached_ = true;
   trust_ = Trust::whole;
@@ -353,6 +362,14 @@ PurgeBus::Awaitable<void> PurgeBus::deliver() {
   if (!pending.empty()) spdlog::info("{} waiting purges were delivered to Redis", pending.size());
 }
 
+PurgeBus::Awaitable<void> PurgeBus::look_for_others() {
+  const std::vector<std::string_view> arguments{"PUBSUB", "NUMSUB", parameters_.namespace_key};
+  const auto subscribers = co_await commands_.command(arguments, operation_deadline);
+  if (!subscribers || subscribers->elements.size() != 2) co_return;
+  const auto& n = subscribers->elements[1];
+  alone_ = n.kind == redis::Reply::Kind::integer && n.integer <= 1;
+}
+
 // Says whether the channel is alive, and whether anyone else is there. A paused Redis breaks no connection: only an
 // unanswered PING shows it.
 PurgeBus::Awaitable<void> PurgeBus::heartbeat() {
@@ -367,13 +384,7 @@ PurgeBus::Awaitable<void> PurgeBus::heartbeat() {
       push_.reconnect();
       continue;
     }
-    const std::vector<std::string_view> count{"PUBSUB", "NUMSUB", parameters_.namespace_key};
-    const auto subscribers = co_await commands_.command(count, parameters_.push_heartbeat);
-    if (subscribers && subscribers->elements.size() == 2) {
-      const auto& n = subscribers->elements[1];
-      const auto others = n.kind == redis::Reply::Kind::integer ? n.integer : 2;
-      alone_ = others <= 1;
-    }
+    co_await look_for_others();
     if (log_.pending_count() > 0 || (journal_ && journal_->size() > 0)) wake_->notify();
   }
 }

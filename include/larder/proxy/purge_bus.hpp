@@ -78,6 +78,7 @@ class PurgeBus {
   Awaitable<void> heartbeat();
   Awaitable<bool> attach();
   Awaitable<void> deliver();
+  Awaitable<void> look_for_others();
   Awaitable<void> sweep(std::string pattern);
   void detach(std::string_view why);
   void on_push(std::string_view payload);

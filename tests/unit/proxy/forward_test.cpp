@@ -124,7 +124,8 @@ TEST_CASE("the fields of a response") {
   const auto fields_of = [&](const Fields& fields, http::Version version = http::Version::http_1_1) {
     const http::ResponseHead head{.status = 200, .reason = {}, .version = version, .fields = fields};
     std::vector<std::pair<std::string, std::string>> result;
-    for (const auto& field : response_fields(head, "L", now).span()) result.emplace_back(field.name, field.value);
+    const auto list = response_fields(head, "L", now);
+    for (const auto& field : list.span()) result.emplace_back(field.name, field.value);
     return result;
   };
   using Pairs = std::vector<std::pair<std::string, std::string>>;

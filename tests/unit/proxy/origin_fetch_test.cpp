@@ -400,6 +400,7 @@ TEST_CASE("an origin that dies while the body goes") {
   site.begin();
   auto peer = site.expect(origin);
   body.give("part");
+  site.loop.run_until([&] { return peer.has("part"); });
   peer.reset();
   site.finish();
   CHECK(site.response.error == Error::origin_closed);
