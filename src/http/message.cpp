@@ -10,8 +10,12 @@ bool is_safe(std::string_view method) noexcept {
       return method == "HEAD";
     case 5:
       return method == "QUERY" || method == "TRACE";
+    case 6:
+      return method == "REPORT" || method == "SEARCH";
     case 7:
       return method == "OPTIONS";
+    case 8:
+      return method == "PROPFIND";
     default:
       return false;
   }

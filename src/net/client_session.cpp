@@ -134,8 +134,8 @@ Awaitable<void> ClientSession::run() {
   } else if (!aborted_ && !keep_alive_ && !cut_short_) {
     co_await linger();
   }
-  // A reply delimited by the end of the connection must not look complete when it is not.
-  stream_.close(cut_short_);
+  // A reply delimited by the end of the connection must not look complete when it is not; the others' framing shows it.
+  stream_.close(cut_short_ && reply_framing_ == Framing::until_close);
 }
 
 Awaitable<void> ClientSession::refuse() {

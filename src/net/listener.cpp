@@ -80,6 +80,7 @@ void Listener::begin(Socket socket) {
                  [this, session](const std::exception_ptr& failure) {
                    sessions_.erase(session.get());
                    if (!failure) return;
+                   session->abort();  // what it had begun to answer must not look complete
                    try {
                      std::rethrow_exception(failure);
                    } catch (const std::exception& error) {

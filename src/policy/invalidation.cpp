@@ -24,15 +24,21 @@ std::vector<std::string> invalidated_targets(const http::RequestHead& request, c
   std::vector<std::string> targets;
   if (request.target.empty() || request.target.front() != '/') return targets;
   targets.emplace_back(request.target);
-  if (response == nullptr || response->status < 200 || response->status >= 400) return targets;
   const http::Target base{std::string(request.scheme), std::string(request.authority), std::string(request.target)};
-  for (const http::Field& field : response->fields) {
-    if (!http::iequals(field.name, "Location") && !http::iequals(field.name, "Content-Location")) continue;
-    auto resolved = http::resolve_reference(field.value, base);
-    if (!resolved || !same_origin(*resolved, base)) continue;
+  const auto add = [&](std::string_view reference) {
+    auto resolved = http::resolve_reference(reference, base);
+    if (!resolved || !same_origin(*resolved, base)) return;
     if (std::find(targets.begin(), targets.end(), resolved->target) == targets.end()) {
       targets.push_back(std::move(resolved->target));
     }
+  };
+  // What MOVE and COPY overwrite is named by the request (RFC 4918 §10.3).
+  if (request.method == "MOVE" || request.method == "COPY") {
+    if (const auto* destination = http::find(request.fields, "Destination")) add(destination->value);
+  }
+  if (response == nullptr || response->status < 200 || response->status >= 400) return targets;
+  for (const http::Field& field : response->fields) {
+    if (http::iequals(field.name, "Location") || http::iequals(field.name, "Content-Location")) add(field.value);
   }
   return targets;
 }

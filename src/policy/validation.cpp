@@ -99,7 +99,19 @@ http::FieldList freshen(http::FieldSpan stored_fields, http::FieldSpan not_modif
   for (const http::Field& field : taken.span()) {
     if (http::find(stored_fields, field.name) == nullptr) merged.push_back(field);
   }
-  return http::FieldList::copy_of(merged);
+  auto freshened = http::FieldList::copy_of(merged);
+  // Origins that compress leave Accept-Encoding out of a 304's Vary; the stored body depends on it all the same.
+  const auto stored_vary = http::combined(stored_fields, "Vary");
+  const auto taken_vary = http::combined(taken, "Vary");
+  if (stored_vary && taken_vary && *stored_vary != *taken_vary) {
+    std::string both = *taken_vary;
+    http::ListMembers members(*stored_vary);
+    while (const auto member = members.next()) {
+      if (!http::has_token(taken, "Vary", *member)) both.append(both.empty() ? "" : ", ").append(*member);
+    }
+    freshened.set("Vary", both);
+  }
+  return freshened;
 }
 
 Lifetime compute_freshened_lifetime(int stored_status, http::FieldSpan freshened, http::FieldSpan not_modified_fields,

@@ -32,7 +32,7 @@ void ErrorLog::report(std::string_view text) {
     more = std::exchange(held_back_, 0);
   }
   if (more > 0) {
-    spdlog::error("{} {} (and {} more since the last line)", prefix_, text, more);
+    spdlog::error("{} {} ({} other lines were held back)", prefix_, text, more);
   } else {
     spdlog::error("{} {}", prefix_, text);
   }

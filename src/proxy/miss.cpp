@@ -264,7 +264,7 @@ Proxy::Awaitable<void> Proxy::lead(net::Exchange* exchange, TransactionPtr trans
   }
   if (connection.body_done()) {
     // The usual answer of an API: all of it came with its head.
-    finish_fill(transaction, join_key, fill, lifetime);
+    finish_fill(transaction, join_key, fill, lifetime, connection.trailers());
     response.lease.give_back();
   } else {
     auto shared_response = std::make_shared<OriginResponse>(std::move(response));
@@ -309,12 +309,13 @@ Proxy::Awaitable<void> Proxy::pump(TransactionPtr transaction, std::string join_
       co_return;
     }
   }
-  finish_fill(transaction, join_key, fill, lifetime);
+  finish_fill(transaction, join_key, fill, lifetime, connection.trailers());
   leadership.hand_over();
 }
 
 void Proxy::finish_fill(const TransactionPtr& transaction, const std::string& join_key,
-                        const std::shared_ptr<store::Fill>& fill, const policy::Lifetime& lifetime) {
+                        const std::shared_ptr<store::Fill>& fill, const policy::Lifetime& lifetime,
+                        http::FieldSpan trailers) {
   const auto& t = *transaction;
   auto body = fill->whole_body();
   store::FillReader reader(fill);
@@ -334,13 +335,16 @@ void Proxy::finish_fill(const TransactionPtr& transaction, const std::string& jo
     parts.lifetime = lifetime;
     parts.status = head->status;
     parts.reason = head->reason;
-    parts.fields = policy::stored_fields(head->fields, t.route().store);
+    // Trailers are relayed but not stored (RFC 9110 §6.5.1 lets a recipient discard them), so none are announced.
+    auto fields = http::FieldList::copy_of(head->fields);
+    fields.remove("Trailer");
+    parts.fields = policy::stored_fields(fields, t.route().store);
     parts.body = std::move(body);
     stored = store::StoredResponse::make(std::move(parts));
     keep(stored, fill->stamp());
   }
   shared_.fills.leave(join_key, fill);
-  fill->complete(std::move(stored));
+  fill->complete(std::move(stored), trailers);
 }
 
 void Proxy::keep(const store::StoredPtr& stored, const store::PurgeStamp& stamp) {
@@ -372,10 +376,11 @@ store::StoredPtr Proxy::freshen(const TransactionPtr& transaction, const http::R
       policy::compute_freshened_lifetime(old.status, fields, answer, rule, request_time, response_time);
   const auto reason = policy::storable(t.request, head, rule, lifetime);
   store::StoredParts parts;
-  parts.key = old.key;
-  parts.base_key_size = old.base_key_size;
+  // The 304's Vary may name more than the stored one did.
+  parts.selecting = policy::selecting_fields(policy::vary_names(fields).names, t.fields);
+  parts.key = policy::variant_key(t.key.key, parts.selecting);
+  parts.base_key_size = t.key.key.size();
   parts.canonical = old.canonical;
-  parts.selecting = old.selecting;
   parts.type = old.type;
   parts.target = old.target;
   parts.tags = old.tags;
@@ -491,7 +496,7 @@ Proxy::Awaitable<Proxy::Followed> Proxy::follow(net::Exchange& exchange, Transac
           continue;
         }
         if (view.phase == store::FillPhase::complete) {
-          exchange.reply.finish({});
+          exchange.reply.finish(view.trailers ? view.trailers->span() : http::FieldSpan{});
           co_return Followed::replied;
         }
         const auto error = co_await exchange.reply.flush();

@@ -1,5 +1,6 @@
 #include "larder/proxy/purge_bus.hpp"
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
@@ -87,6 +88,7 @@ PurgeBus::~PurgeBus() = default;
 void PurgeBus::start() {
   if (journal_) {
     for (const auto& selectors : journal_->recovered()) log_.apply_local(selectors, true);
+    owed_up_to_ = log_.sequence();
     if (const auto n = journal_->size(); n > 0) {
       spdlog::warn("{} purges of an earlier run were not delivered to Redis; they hold here and will be delivered", n);
     }
@@ -110,9 +112,10 @@ bool PurgeBus::is_attached_to(std::string_view run_id) const {
   return run_id_ == run_id;
 }
 
-void PurgeBus::journal(std::vector<policy::Selector> selectors, std::function<void()> done) {
-  asio::post(context_, [this, selectors = std::move(selectors), done = std::move(done)] {
+void PurgeBus::journal(std::uint64_t sequence, std::vector<policy::Selector> selectors, std::function<void()> done) {
+  asio::post(context_, [this, sequence, selectors = std::move(selectors), done = std::move(done)] {
     append_to_journal(selectors);
+    owed_up_to_ = std::max(owed_up_to_, sequence);
     done();
     wake_->notify();
   });
@@ -230,7 +233,7 @@ PurgeBus::Awaitable<void> PurgeBus::maintain() {
           continue;
         }
       }
-      if (log_.pending_count() > 0) co_await deliver();
+      if (log_.pending_count() > 0) co_await deliver(owed_up_to_);
       clear_journal_if_delivered();
       std::string pattern;
       {
@@ -324,12 +327,13 @@ PurgeBus::Awaitable<bool> PurgeBus::attach() {
   if (!subscribed_ || attach_requested_) co_return false;
   attaches_.fetch_add(1, std::memory_order_relaxed);
   attached_ = true;
-  trust_ = Trust::whole;
+  if (trust_.exchange(Trust::whole) != Trust::whole) spdlog::info("the push channel is up; memory is trusted: whole");
   co_return true;
 }
 
-PurgeBus::Awaitable<void> PurgeBus::deliver() {
-  const auto pending = log_.pending();
+PurgeBus::Awaitable<void> PurgeBus::deliver(std::uint64_t up_to) {
+  auto pending = log_.pending();
+  std::erase_if(pending, [up_to](const auto& purge) { return purge.sequence > up_to; });
   const auto most = most_selectors;
   for (const auto& purge : pending) {
     std::string run_id;
@@ -373,6 +377,7 @@ PurgeBus::Awaitable<void> PurgeBus::look_for_others() {
 // Says whether the channel is alive, and whether anyone else is there. A paused Redis breaks no connection: only an
 // unanswered PING shows it.
 PurgeBus::Awaitable<void> PurgeBus::heartbeat() {
+  std::uint64_t seen_by_last_beat = 0;
   while (!stopped_) {
     co_await pause(parameters_.push_heartbeat);
     if (stopped_ || !attached_) continue;
@@ -385,6 +390,8 @@ PurgeBus::Awaitable<void> PurgeBus::heartbeat() {
       continue;
     }
     co_await look_for_others();
+    // Whatever still waits after a whole beat has nobody else to deliver it.
+    owed_up_to_ = std::max(owed_up_to_, std::exchange(seen_by_last_beat, log_.sequence()));
     if (log_.pending_count() > 0 || (journal_ && journal_->size() > 0)) wake_->notify();
   }
 }

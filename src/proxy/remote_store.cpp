@@ -219,14 +219,14 @@ net::Awaitable<void> RemoteStore::publish(std::uint64_t sequence, std::vector<po
       }
       // Recorded, but in an epoch that we are not in: it stays pending here until the bus has attached to that one.
       bus_.request_attach();
-      why = "another epoch began";
+      why = "the purge log was begun anew (Redis was flushed or restarted)";
     } else {
       why = reply ? (reply->is_error() ? reply->text : "unexpected reply") : reply.error().message();
     }
   }
   failed("purge", why + "; kept in the journal until Redis takes it");
   auto written = std::make_shared<net::WaitPoint>(context_.get_executor());
-  bus_.journal(std::move(selectors), [written] { written->notify(); });
+  bus_.journal(sequence, std::move(selectors), [written] { written->notify(); });
   co_await written->wait();
 }
 

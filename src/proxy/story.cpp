@@ -133,7 +133,8 @@ Proxy::Awaitable<void> Proxy::get(net::Exchange& exchange, const http::RequestHe
     current = remote_ != nullptr;
     if (current) current = co_await remote_->confirm_clock(t.redis_until);
   }
-  auto found = shared_.memory.find(t.key.canonical, t.fields);
+  // The plain look-up has counted the hit already, except where there was none.
+  auto found = shared_.memory.find(t.key.canonical, t.fields, shared_.coherence == Coherence::strict);
   const auto now = wall_clock();
   if (found.stored && (!current || !is_trusted(*found.stored, now))) {
     // It may have been purged by a node that we cannot hear; it may still be confirmed by the origin.

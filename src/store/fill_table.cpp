@@ -100,8 +100,9 @@ SharedBody Fill::whole_body() {
   return body;
 }
 
-void Fill::complete(StoredPtr stored) {
+void Fill::complete(StoredPtr stored, http::FieldSpan trailers) {
   std::unique_lock lock(mutex_);
+  if (!trailers.empty()) trailers_ = std::make_shared<const http::FieldList>(http::FieldList::copy_of(trailers));
   stored_ = std::move(stored);
   end(FillPhase::complete, lock);
 }
@@ -159,6 +160,7 @@ FillView FillReader::view() {
   FillView view;
   view.phase = late_ ? FillPhase::declined : fill_->phase_;
   view.head = fill_->head_;
+  view.trailers = fill_->trailers_;
   view.stored = fill_->stored_;
   view.outcome = fill_->outcome_;
   view.failure_status = fill_->failure_status_;

@@ -169,7 +169,7 @@ class ByRfc(IntegrationCase):
         self.assert_outcome(self.proxy.get("/a"), "HIT")
 
     def test_safe_methods_change_nothing(self):
-        for method in ("HEAD", "OPTIONS", "TRACE"):
+        for method in ("HEAD", "OPTIONS", "TRACE", "PROPFIND"):
             self.site.answers("/a", method=method)
             self.proxy.request(method, "/a")
         self.assert_outcome(self.proxy.get("/a"), "HIT")

@@ -116,18 +116,26 @@ class Framing(IntegrationCase):
         self.assertEqual(self.client.read_response().body, b"abc0123456789")
 
     def test_a_chunked_response_keeps_its_bytes_and_trailers(self):
-        def handler(exchange):
-            exchange.send_head(200, {"Transfer-Encoding": "chunked", "Trailer": "Checksum",
-                                     "Cache-Control": "no-store"})
-            for piece in (b"one", b"2" * 100000, b"three"):
-                exchange.chunk(piece)
-            exchange.end_chunks({"Checksum": "42"})
+        for control in ("no-store", "max-age=60"):  # relayed, and copied into the cache on the way
+            with self.subTest(control):
+                begun = self.gate()
 
-        self.site.on("/", handler)
-        response = self.client.get("/", {"TE": "trailers"})
-        self.assertEqual(response.body, b"one" + b"2" * 100000 + b"three")
-        self.assertEqual(response.trailers.get("Checksum"), "42")
-        self.assertEqual(self.client.get("/").body, response.body, "the connection goes on")
+                def handler(exchange, control=control, begun=begun):
+                    exchange.send_head(200, {"Transfer-Encoding": "chunked", "Trailer": "Checksum",
+                                             "Cache-Control": control})
+                    exchange.chunk(b"one")
+                    begun.wait()
+                    for piece in (b"2" * 100000, b"three"):
+                        exchange.chunk(piece)
+                    exchange.end_chunks({"Checksum": "42"})
+
+                self.site.on("/" + control, handler)
+                self.client.send_request("GET", "/" + control, {"TE": "trailers"})
+                head = self.client.read_head()
+                begun.open()
+                self.assertEqual(b"".join(self.client.body_pieces(head)), b"one" + b"2" * 100000 + b"three")
+                self.assertEqual(head.trailers.get("Checksum"), "42")
+                self.assertEqual(self.client.get("/" + control).status, 200, "the connection goes on")
 
     def test_a_chunked_response_to_http_1_0(self):
         def handler(exchange):

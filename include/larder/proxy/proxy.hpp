@@ -142,7 +142,8 @@ class Proxy {
   Awaitable<void> pump(TransactionPtr transaction, std::string join_key, std::shared_ptr<store::Fill> fill,
                        std::shared_ptr<OriginResponse> response, policy::Lifetime lifetime);
   void finish_fill(const TransactionPtr& transaction, const std::string& join_key,
-                   const std::shared_ptr<store::Fill>& fill, const policy::Lifetime& lifetime);
+                   const std::shared_ptr<store::Fill>& fill, const policy::Lifetime& lifetime,
+                   http::FieldSpan trailers);
   store::StoredPtr freshen(const TransactionPtr& transaction, const http::ResponseHead& not_modified,
                            const store::PurgeStamp& stamp, policy::TimePoint request_time,
                            policy::TimePoint response_time);

@@ -59,9 +59,9 @@ class PurgeBus {
   [[nodiscard]] bool is_attached() const noexcept { return attached_.load(std::memory_order_acquire); }
   /// True where we are attached to that very run of Redis.
   [[nodiscard]] bool is_attached_to(std::string_view run_id) const;
-  /// Writes a purge that Redis did not take to the journal (fsync included), then `done` is called on the context's
+  /// Writes the pending purge `sequence`, which Redis did not take, to the journal (fsync included), then `done` is called on the context's
   /// thread; delivery is tried until it succeeds.
-  void journal(std::vector<policy::Selector> selectors, std::function<void()> done);
+  void journal(std::uint64_t sequence, std::vector<policy::Selector> selectors, std::function<void()> done);
   /// Something about the log in Redis is not as we know it: attach anew.
   void request_attach();
   /// Keys died: give their space in Redis back, gently.
@@ -77,7 +77,7 @@ class PurgeBus {
   Awaitable<void> maintain();
   Awaitable<void> heartbeat();
   Awaitable<bool> attach();
-  Awaitable<void> deliver();
+  Awaitable<void> deliver(std::uint64_t up_to);
   Awaitable<void> look_for_others();
   Awaitable<void> sweep(std::string pattern);
   void detach(std::string_view why);
@@ -101,6 +101,8 @@ class PurgeBus {
   bool subscribed_ = false;
   bool holding_ = false;  ///< between SUBSCRIBE and the attach reply messages are held
   std::vector<PushMessage> held_;
+  /// Pending purges up to this sequence are ours to deliver; newer ones a worker is just delivering itself.
+  std::uint64_t owed_up_to_ = 0;
   std::atomic<bool> alone_{false};
   std::atomic<bool> stopped_{false};
   mutable std::mutex mutex_;  ///< guards run_id_ and sweeps_

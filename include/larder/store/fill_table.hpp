@@ -55,6 +55,7 @@ struct FillView {
   FillPhase phase = FillPhase::waiting;
   std::shared_ptr<const FillHead> head;  ///< from `streaming` on
   std::string_view bytes;                ///< body bytes from the reader's offset on; valid until the reader advances
+  std::shared_ptr<const http::FieldList> trailers;  ///< of `complete`; null where there were none
   StoredPtr stored;                      ///< `answered`, and `complete` where it was stored
   policy::CacheOutcome outcome = policy::CacheOutcome::miss;  ///< of `answered`
   int failure_status = 0;  ///< `failed`: 502, 503 or 504 for who has been told nothing yet
@@ -83,7 +84,7 @@ class Fill {
   void publish_head(FillHead head);
   Append append(std::string_view bytes);
   /// All bytes were appended; `stored` may be null where the response was not stored after all.
-  void complete(StoredPtr stored);
+  void complete(StoredPtr stored, http::FieldSpan trailers = {});
   void answer(StoredPtr stored, policy::CacheOutcome outcome);
   void decline();
   void fail(int status);
@@ -113,6 +114,7 @@ class Fill {
   std::uint64_t dropped_ = 0;  ///< bytes before the first segment
   std::uint64_t total_ = 0;    ///< bytes appended
   bool outgrown_ = false;
+  std::shared_ptr<const http::FieldList> trailers_;
   bool abandoned_ = false;  ///< bytes were refused because nobody read: nobody can begin to read any more
   StoredPtr stored_;
   policy::CacheOutcome outcome_ = policy::CacheOutcome::miss;

@@ -124,7 +124,7 @@ class Node {
                                             .sessions = sessions_,
                                             .started = proxy::wall_clock(),
                                             .is_ready = [this] { return is_ready; },
-                                            .redis_is_in_use = {},
+                                            .redis_is_in_use = [this] { return remote_ && remote_->is_readable(); },
                                             .version = "test"});
     if (server != nullptr) {
       bus_->start();

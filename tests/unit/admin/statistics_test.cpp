@@ -122,7 +122,10 @@ TEST_CASE("Redis is told of where there is one") {
   CHECK(json["redis"]["pending_purges"] == 3);
   CHECK(json["redis"]["trust"] == "none");
   CHECK(json["uptime_seconds"] == 0);
+  // Connected is not enough: entries are used once its purge log is followed.
   statistics.redis->connected = true;
+  CHECK(to_json(statistics, system_clock::time_point{})["cache_stats"]["is_available"] == false);
+  statistics.redis->readable = true;
   json = to_json(statistics, system_clock::time_point(seconds(50)))["cache_stats"];
   CHECK(json["is_available"] == true);
   CHECK(json["types"].is_object());

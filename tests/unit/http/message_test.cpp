@@ -11,6 +11,7 @@ TEST_CASE("methods are safe and idempotent as the RFC says, and case-sensitive")
   };
   const Case cases[] = {
       {"GET", true, true},     {"HEAD", true, true},      {"OPTIONS", true, true}, {"TRACE", true, true},
+      {"PROPFIND", true, true}, {"REPORT", true, true}, {"SEARCH", true, true},
       {"QUERY", true, true},   {"PUT", false, true},      {"DELETE", false, true}, {"POST", false, false},
       {"PATCH", false, false}, {"get", false, false},     {"", false, false},      {"GETX", false, false},
       {"PURGE", false, false}, {"CONNECT", false, false},

@@ -203,7 +203,7 @@ TEST_CASE("lifetimes of the rule") {
   const auto overridden = lifetime({{"Cache-Control", "s-maxage=60, no-cache"}}, with_ttl(300s, true));
   CHECK(overridden.freshness_lifetime == 300s);
   CHECK(overridden.source == Source::rule_override);
-  CHECK(overridden.no_cache);
+  CHECK_FALSE(overridden.no_cache);
   CHECK_FALSE(overridden.must_revalidate);
   CHECK(lifetime({{"Cache-Control", "must-revalidate"}}, with_ttl(300s, true)).must_revalidate);
 

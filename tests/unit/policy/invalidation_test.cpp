@@ -71,11 +71,23 @@ TEST_CASE("what is invalidated besides the target URI") {
       {"other port", {{"Location", "http://api.example:8080/a"}}, {own}},
       {"other scheme", {{"Location", "https://api.example/a"}}, {own}},
       {"userinfo", {{"Location", "http://api.example@other/a"}}, {own}},
-      {"junk", {{"Location", "http://[/"}, {"Content-Location", "\xFF"}}, {own}},
+      {"junk", {{"Location", "http://[/"}, {"Content-Location", "a b"}}, {own}},
   };
   for (const Case& c : cases) {
     CAPTURE(c.what);
     CHECK(targets(c.fields) == c.expected);
+  }
+}
+
+TEST_CASE("MOVE and COPY invalidate their Destination too (RFC 4918)") {
+  const Fields destination{{"Destination", "http://api.example/b"}};
+  for (const std::string_view method : {"MOVE", "COPY", "PUT"}) {
+    RequestHead request{.method = method, .target = "/a", .scheme = "http", .authority = "api.example",
+                        .fields = destination};
+    const Targets expected = method == "PUT" ? Targets{"/a"} : Targets{"/a", "/b"};
+    CHECK(invalidated_targets(request, nullptr) == expected);
+    request.authority = "other.example";
+    CHECK(invalidated_targets(request, nullptr) == Targets{"/a"});
   }
 }
 

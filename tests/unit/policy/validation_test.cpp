@@ -158,3 +158,10 @@ TEST_CASE("which stored response a 304 confirms") {
     CHECK(confirms(c.not_modified, c.stored) == c.confirmed);
   }
 }
+
+TEST_CASE("a 304 cannot take names out of the stored Vary") {
+  const Fields stored{{"Vary", "Origin, Accept-Encoding"}, {"Content-Encoding", "gzip"}};
+  const Fields not_modified{{"Vary", "Origin"}};
+  const auto freshened = freshen(stored, not_modified);
+  CHECK(larder::http::combined(freshened, "Vary") == "Origin, Accept-Encoding");
+}

@@ -1,9 +1,8 @@
 #include "larder/proxy/error_log.hpp"
 
+#include <doctest/doctest.h>
 #include <spdlog/sinks/ostream_sink.h>
 #include <spdlog/spdlog.h>
-
-#include <doctest/doctest.h>
 #include <sstream>
 #include <string>
 #include <thread>

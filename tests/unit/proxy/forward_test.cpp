@@ -11,7 +11,11 @@ namespace {
 using Fields = std::vector<http::Field>;
 
 http::RequestHead request_with(const Fields& fields, http::Version version = http::Version::http_1_1) {
-  return {.method = "GET", .target = "/a?b", .scheme = "http", .authority = "client.example:81", .version = version,
+  return {.method = "GET",
+          .target = "/a?b",
+          .scheme = "http",
+          .authority = "client.example:81",
+          .version = version,
           .fields = fields};
 }
 
@@ -49,9 +53,14 @@ TEST_CASE("a request head, whole") {
 }
 
 TEST_CASE("what the client says of itself counts only where it is trusted") {
-  const Fields fields{{"x-forwarded-for", "10.0.0.1"},  {"X-Forwarded-For", "10.0.0.2"}, {"X-Forwarded-Proto", "https"},
-                      {"X-Forwarded-Host", "evil"},     {"Forwarded", "for=10.0.0.1"},   {"Via", "1.0 a"},
-                      {"via", "1.1 b"},                 {"Host", "evil"}};
+  const Fields fields{{"x-forwarded-for", "10.0.0.1"},
+                      {"X-Forwarded-For", "10.0.0.2"},
+                      {"X-Forwarded-Proto", "https"},
+                      {"X-Forwarded-Host", "evil"},
+                      {"Forwarded", "for=10.0.0.1"},
+                      {"Via", "1.0 a"},
+                      {"via", "1.1 b"},
+                      {"Host", "evil"}};
   const auto replaced = head_for(fields, {}, {.node_name = "L", .client_address = "192.0.2.1"});
   CHECK(values(replaced, "X-Forwarded-For") == std::vector<std::string>{"192.0.2.1"});
   CHECK(values(replaced, "X-Forwarded-Proto") == std::vector<std::string>{"http"});
@@ -63,7 +72,8 @@ TEST_CASE("what the client says of itself counts only where it is trusted") {
   CHECK(replaced.find("evil") == std::string::npos);
   CHECK(replaced.find("10.0.0.1") == std::string::npos);
 
-  const auto appended = head_for(fields, {}, {.node_name = "L", .client_address = "192.0.2.1", .trust_forwarded = true});
+  const auto appended =
+      head_for(fields, {}, {.node_name = "L", .client_address = "192.0.2.1", .trust_forwarded = true});
   CHECK(values(appended, "X-Forwarded-For") == std::vector<std::string>{"10.0.0.1, 10.0.0.2, 192.0.2.1"});
   CHECK(values(appended, "X-Forwarded-Proto") == std::vector<std::string>{"https"});
   CHECK(values(appended, "X-Forwarded-Host") == std::vector<std::string>{"evil"});
@@ -142,12 +152,8 @@ TEST_CASE("the fields of a response") {
                    {"Set-Cookie", "a"},
                    {"Set-Cookie", "b"},
                    {"Via", "1.1 o"},
-                   {"X", "y"}}) == Pairs{{"Date", "x"},
-                                         {"Set-Cookie", "a"},
-                                         {"Set-Cookie", "b"},
-                                         {"Via", "1.1 o"},
-                                         {"X", "y"},
-                                         {"Via", "1.1 L"}});
+                   {"X", "y"}}) ==
+        Pairs{{"Date", "x"}, {"Set-Cookie", "a"}, {"Set-Cookie", "b"}, {"Via", "1.1 o"}, {"X", "y"}, {"Via", "1.1 L"}});
 }
 
 TEST_CASE("asking for an upgrade") {

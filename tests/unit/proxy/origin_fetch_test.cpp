@@ -8,8 +8,9 @@
 #include <string>
 #include <vector>
 
-#include "../net/loopback.hpp"
 #include "larder/net/error.hpp"
+
+#include "../net/loopback.hpp"
 
 namespace larder::proxy {
 namespace {
@@ -313,8 +314,8 @@ TEST_CASE("a body goes as it comes, framed as it was announced") {
     std::string expected;
     for (const std::string& piece : {"abc"s, std::string(100000, 'x'), "z"s}) {
       body.give(piece);
-      expected += chunked ? (piece.size() == 100000 ? "186a0" : std::to_string(piece.size())) + "\r\n" + piece + "\r\n"
-                          : piece;
+      expected +=
+          chunked ? (piece.size() == 100000 ? "186a0" : std::to_string(piece.size())) + "\r\n" + piece + "\r\n" : piece;
       site.loop.run_until([&] { return peer.received().size() == expected.size(); });
     }
     body.end();

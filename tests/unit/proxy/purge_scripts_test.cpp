@@ -5,9 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "larder/redis/connection.hpp"
+
 #include "../net/loopback.hpp"
 #include "../redis/redis_server.hpp"
-#include "larder/redis/connection.hpp"
 
 namespace larder::proxy {
 namespace {
@@ -17,8 +18,10 @@ using policy::SelectorKind;
 using redis::Reply;
 using namespace std::chrono_literals;
 
-const std::vector<Selector> some{{SelectorKind::tag, "product:42"}, {SelectorKind::path, "/a b/**"},
-                                 {SelectorKind::all, ""},           {SelectorKind::key, "3:x,5:y"},
+const std::vector<Selector> some{{SelectorKind::tag, "product:42"},
+                                 {SelectorKind::path, "/a b/**"},
+                                 {SelectorKind::all, ""},
+                                 {SelectorKind::key, "3:x,5:y"},
                                  {SelectorKind::glob, "cache:*\r\n\xff"}};
 
 TEST_CASE("selectors travel as they are") {
@@ -72,7 +75,8 @@ TEST_CASE("push messages") {
   REQUIRE(hello);
   CHECK(hello->kind == PushMessage::Kind::hello);
   CHECK(hello->node == "node-1");
-  for (const char* bad : {"", "x", "x 1 2", "p", "p 1", "p 1 x ", "p x 1 ", "p 1 2 garbage", "e", "e 1", "e 1 x", "p -1 2 "}) {
+  for (const char* bad :
+       {"", "x", "x 1 2", "p", "p 1", "p 1 x ", "p x 1 ", "p 1 2 garbage", "e", "e 1", "e 1 x", "p -1 2 "}) {
     CAPTURE(std::string(bad));
     CHECK(!parse_push(bad));
   }

@@ -196,6 +196,21 @@ TEST_CASE("a body that outgrows the limit goes on for who reads, and no further 
   CHECK(site.fill->whole_body() == nullptr);
 }
 
+TEST_CASE("trailers come with the end") {
+  Site site(1000);
+  FillReader reader(site.fill);
+  site.fill->publish_head(head_of());
+  CHECK(reader.view().trailers == nullptr);
+  {
+    http::FieldList trailers;
+    trailers.add("X", "y");
+    site.fill->complete(nullptr, trailers);
+  }
+  const auto view = reader.view();
+  REQUIRE(view.trailers != nullptr);
+  CHECK(http::first_value(*view.trailers, "X") == std::optional<std::string_view>("y"));
+}
+
 TEST_CASE("nobody reads what cannot be stored") {
   Site site(1000);
   site.fill->publish_head(head_of());
