@@ -192,7 +192,7 @@ Awaitable<error_code> ClientSession::read_more(Milliseconds timeout) {
 }
 
 // Fills request_ from parser_; false where the target or Host is invalid.
-bool ClientSession::interpret(std::string_view /*head*/) {
+bool ClientSession::interpret() {
   request_.method = parser_->method();
   request_.version = parser_->version();
   request_.fields = parser_->fields();
@@ -244,7 +244,7 @@ Awaitable<ClientSession::Step> ClientSession::serve(std::size_t head_size) {
     refuse_request(status_of(parser_->fault()), to_string(parser_->fault()));
     co_return Step::close;
   }
-  if (!interpret(input())) {
+  if (!interpret()) {
     counters_.malformed.fetch_add(1, std::memory_order_relaxed);
     refuse_request(400, to_string(ParseFault::target));
     co_return Step::close;

@@ -24,7 +24,6 @@ constexpr std::chrono::milliseconds retry_pause{200};
 constexpr std::string_view sweep_step = "256";
 constexpr std::chrono::milliseconds sweep_pause{5};
 constexpr std::size_t max_waiting_sweeps = 32;
-constexpr std::string_view most_selectors = "16384";
 
 net::Awaitable<void> pause(std::chrono::milliseconds duration) {
   Timer timer(co_await asio::this_coro::executor);
@@ -334,7 +333,6 @@ PurgeBus::Awaitable<bool> PurgeBus::attach() {
 PurgeBus::Awaitable<void> PurgeBus::deliver(std::uint64_t up_to) {
   auto pending = log_.pending();
   std::erase_if(pending, [up_to](const auto& purge) { return purge.sequence > up_to; });
-  const auto most = most_selectors;
   for (const auto& purge : pending) {
     std::string run_id;
     {
@@ -345,7 +343,7 @@ PurgeBus::Awaitable<void> PurgeBus::deliver(std::uint64_t up_to) {
     const auto new_epoch = std::to_string(random_number());
     const std::vector<std::string_view> arguments{
         "EVAL",    purge_script(), "1",    parameters_.namespace_key, parameters_.namespace_key, run_id,
-        new_epoch, most,           payload};
+        new_epoch, most_selectors, payload};
     const auto reply = co_await commands_.command(arguments, operation_deadline);
     const auto done = reply ? parse_purge(*reply) : std::nullopt;
     if (!done) {

@@ -23,8 +23,7 @@ OriginRequest Proxy::origin_request(net::Exchange* exchange, const http::Request
   ForwardParameters parameters{.node_name = shared_.cache.node_name,
                                .client_address = client_address,
                                .trust_forwarded = shared_.trust_forwarded,
-                               .expects_continue = false,
-                               .upgrade = false};
+                               .expects_continue = false};
   if (exchange != nullptr) {
     origin.body = exchange->body;
     body.present = exchange->body != nullptr;

@@ -16,7 +16,6 @@ namespace asio = boost::asio;
 
 namespace {
 constexpr std::chrono::milliseconds background_deadline{2000};
-constexpr std::string_view most_selectors = "16384";
 
 std::chrono::milliseconds left(SteadyTime until) {
   const auto rest = std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
@@ -204,13 +203,12 @@ void RemoteStore::write(std::shared_ptr<std::string> key, std::shared_ptr<std::s
 net::Awaitable<void> RemoteStore::publish(std::uint64_t sequence, std::vector<policy::Selector> selectors) {
   const auto payload = encode_payload(selectors);
   const auto new_epoch = std::to_string(random_number());
-  const auto most = most_selectors;
   std::string why = "not connected";
   if (run_known_ && connection_.is_ready()) {
     const auto run_id = run_id_;
     const std::vector<std::string_view> arguments{
         "EVAL",    purge_script(), "1",    parameters_.namespace_key, parameters_.namespace_key, run_id,
-        new_epoch, most,           payload};
+        new_epoch, most_selectors, payload};
     const auto reply = co_await connection_.command(arguments, parameters_.deadline);
     if (const auto done = reply ? parse_purge(*reply) : std::nullopt) {
       if (log_.delivered(sequence, done->second, done->first)) {

@@ -54,7 +54,7 @@ class ClientSession final : public std::enable_shared_from_this<ClientSession>, 
   bool make_room(std::size_t limit);
   Awaitable<error_code> read_more(Milliseconds timeout);
   Awaitable<Step> serve(std::size_t head_size);
-  bool interpret(std::string_view head);
+  bool interpret();
   void keep_head(std::size_t head_size);
   Awaitable<void> skip_rest_of_body();
 

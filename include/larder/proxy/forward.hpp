@@ -23,7 +23,6 @@ struct ForwardParameters {
   std::string_view client_address;  ///< without port
   bool trust_forwarded = false;     ///< append to the client's X-Forwarded-* and Forwarded instead of replacing them
   bool expects_continue = false;    ///< keep Expect: 100-continue
-  bool upgrade = false;             ///< keep Upgrade
 };
 
 /// Serialises a request head for an origin. `request.fields` are end-to-end fields (hop-by-hop ones removed already);

@@ -24,6 +24,9 @@ std::string_view purge_script() noexcept;
 /// known clock where the known epoch is the log's.
 std::string_view attach_script() noexcept;
 
+/// Purges that the log in Redis keeps; older ones raise its floor.
+inline constexpr std::string_view most_selectors = "16384";
+
 /// Selectors as one byte string: netstrings of policy::encode().
 std::string encode_payload(std::span<const policy::Selector> selectors);
 /// Empty optional for anything encode_payload() did not make.

@@ -77,6 +77,7 @@ struct Site {
   }
 
   void open(int receive_buffer = 0) {
+    if (!done) end();
     auto [socket, peer] = test::connected_pair(loop, receive_buffer);
     client = std::move(peer);
     session = std::make_shared<ClientSession>(std::move(socket), loop.wheel, limits, handler, counters, draining);

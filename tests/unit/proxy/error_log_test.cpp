@@ -64,7 +64,7 @@ TEST_CASE("the next line tells how many were held back") {
   REQUIRE(lines.size() >= 2);  // b or c, too, where the machine was slow
   CHECK(lines.front() == "error p a");
   CHECK(lines.back().starts_with("error p d"));
-  if (lines.size() == 2) CHECK(lines.back() == "error p d (and 2 more since the last line)");
+  if (lines.size() == 2) CHECK(lines.back() == "error p d (2 other lines were held back)");
 }
 
 TEST_CASE("from many threads") {
