@@ -205,7 +205,10 @@ void PurgeBus::on_push(std::string_view payload) {
 
 void PurgeBus::apply(const PushMessage& push) {
   if (push.kind == PushMessage::Kind::hello) {
-    if (push.node != node_) alone_ = false;
+    if (push.node != node_) {
+      alone_ = false;
+      ++others_heard_;
+    }
     return;
   }
   if (push.epoch != log_.epoch()) {
@@ -366,10 +369,12 @@ PurgeBus::Awaitable<void> PurgeBus::deliver(std::uint64_t up_to) {
 
 PurgeBus::Awaitable<void> PurgeBus::look_for_others() {
   const std::vector<std::string_view> arguments{"PUBSUB", "NUMSUB", parameters_.namespace_key};
+  const auto heard_before = others_heard_;
   const auto subscribers = co_await commands_.command(arguments, operation_deadline);
   if (!subscribers || subscribers->elements.size() != 2) co_return;
   const auto& n = subscribers->elements[1];
-  alone_ = n.kind == redis::Reply::Kind::integer && n.integer <= 1;
+  // A node that said hello meanwhile may have come after Redis counted: the hello wins.
+  alone_ = n.kind == redis::Reply::Kind::integer && n.integer <= 1 && others_heard_ == heard_before;
 }
 
 // Says whether the channel is alive, and whether anyone else is there. A paused Redis breaks no connection: only an

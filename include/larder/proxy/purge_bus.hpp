@@ -104,6 +104,7 @@ class PurgeBus {
   /// Pending purges up to this sequence are ours to deliver; newer ones a worker is just delivering itself.
   std::uint64_t owed_up_to_ = 0;
   std::atomic<bool> alone_{false};
+  std::uint64_t others_heard_ = 0;   ///< hellos of other nodes, on the context's thread
   std::atomic<bool> stopped_{false};
   mutable std::mutex mutex_;  ///< guards run_id_ and sweeps_
   std::string run_id_;
