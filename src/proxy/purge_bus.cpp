@@ -325,7 +325,6 @@ PurgeBus::Awaitable<bool> PurgeBus::attach() {
   }
   // The log was begun anew by us: what other epochs have left in Redis is dead.
   if (std::to_string(attached->epoch) == new_epoch) request_sweep(std::vector{policy::Selector{}});
-  co_await look_for_others();
   if (!subscribed_ || attach_requested_) co_return false;
   attaches_.fetch_add(1, std::memory_order_relaxed);
   attached_ = true;

@@ -59,8 +59,8 @@ class PurgeBus {
   [[nodiscard]] bool is_attached() const noexcept { return attached_.load(std::memory_order_acquire); }
   /// True where we are attached to that very run of Redis.
   [[nodiscard]] bool is_attached_to(std::string_view run_id) const;
-  /// Writes the pending purge `sequence`, which Redis did not take, to the journal (fsync included), then `done` is called on the context's
-  /// thread; delivery is tried until it succeeds.
+  /// Writes the pending purge `sequence`, which Redis did not take, to the journal (fsync included), then `done` is
+  /// called on the context's thread; delivery is tried until it succeeds.
   void journal(std::uint64_t sequence, std::vector<policy::Selector> selectors, std::function<void()> done);
   /// Something about the log in Redis is not as we know it: attach anew.
   void request_attach();
@@ -104,7 +104,7 @@ class PurgeBus {
   /// Pending purges up to this sequence are ours to deliver; newer ones a worker is just delivering itself.
   std::uint64_t owed_up_to_ = 0;
   std::atomic<bool> alone_{false};
-  std::uint64_t others_heard_ = 0;   ///< hellos of other nodes, on the context's thread
+  std::uint64_t others_heard_ = 0;  ///< hellos of other nodes, on the context's thread
   std::atomic<bool> stopped_{false};
   mutable std::mutex mutex_;  ///< guards run_id_ and sweeps_
   std::string run_id_;
