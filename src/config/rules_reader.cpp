@@ -23,7 +23,8 @@ using policy::Template;
 
 constexpr auto none = std::string_view::npos;
 
-constexpr std::array<std::string_view, 4> top_keys{"defaults", "types", "routes", "client_directives"};
+constexpr std::array<std::string_view, 8> top_keys{"defaults",   "types",    "routes",         "client_directives",
+                                                   "set_cookie", "s_maxage", "no_vary_search", "targeted_fields"};
 constexpr std::array<std::string_view, 3> default_keys{"ttl", "stale_while_revalidate", "stale_if_error"};
 constexpr std::array<std::string_view, 4> type_keys{"ttl", "stale_while_revalidate", "stale_if_error", "priority"};
 constexpr std::array<std::string_view, 14> route_keys{
@@ -115,7 +116,11 @@ class RulesReader {
     check_keys(root, "", top_keys);
     if (const auto* node = usable(root.find("defaults"))) read_defaults(*node);
     if (const auto* node = usable(root.find("types"))) read_types(*node);
-    if (const auto* node = usable(root.find("client_directives"))) read_client_directives(*node);
+    read_switch(root, "client_directives", {"ignore", "honour"}, rules_.honour_client_directives);
+    read_switch(root, "set_cookie", {"refuse", "explicit"}, may_store_explicit_set_cookie_);
+    read_switch(root, "s_maxage", {"forbids_stale", "allows_stale"}, s_maxage_allows_stale_);
+    read_switch(root, "no_vary_search", {"ignore", "honour"}, rules_.honour_no_vary_search);
+    read_switch(root, "targeted_fields", {"remove", "forward"}, rules_.forward_targeted_fields);
     if (const auto* node = usable(root.find("routes"))) read_routes(*node);
     warn_of_hidden_routes();
     return std::move(rules_);
@@ -256,13 +261,17 @@ class RulesReader {
     }
   }
 
-  void read_client_directives(const TreeNode& node) {
-    constexpr std::array<std::string_view, 2> names{"honour", "ignore"};
-    if (node.text == names[0] || node.text == names[1]) {
-      rules_.honour_client_directives = node.text == names[0];
+  // A key with two words; the second one means true.
+  void read_switch(const TreeNode& root, const std::string& key, const std::array<std::string_view, 2>& words,
+                   bool& value) {
+    const auto* node = usable(root.find(key));
+    if (node == nullptr) return;
+    if (node->text == words[0] || node->text == words[1]) {
+      value = node->text == words[1];
       return;
     }
-    fault(node, "client_directives: " + written(node) + " is neither honour nor ignore", known_words(node.text, names));
+    fault(*node, key + ": " + written(*node) + " is neither " + std::string(words[1]) + " nor " + std::string(words[0]),
+          known_words(node->text, words));
   }
 
   void read_routes(const TreeNode& node) {
@@ -444,6 +453,9 @@ class RulesReader {
     store.stale_while_revalidate = route.type->stale_while_revalidate;
     store.stale_if_error = route.type->stale_if_error;
     store.per_identity = route.identity.has_value();
+    store.honour_client_directives = rules_.honour_client_directives;
+    store.store_explicit_set_cookie = may_store_explicit_set_cookie_;
+    store.s_maxage_allows_stale = s_maxage_allows_stale_;
     const auto reported = faults_.size();
     read_lifetime(node, "ttl", "this route", store.ttl);
     const bool is_ttl_known = faults_.size() == reported;
@@ -668,6 +680,8 @@ class RulesReader {
   std::vector<Fault>& faults_;
   std::vector<Fault>& warnings_;
   policy::RuleSet rules_;
+  bool may_store_explicit_set_cookie_ = true;
+  bool s_maxage_allows_stale_ = false;
   policy::Type defaults_;
   std::vector<std::string> captures_;  // of the route that is being read
   bool has_identity_ = false;          // likewise

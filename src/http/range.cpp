@@ -110,10 +110,10 @@ RangeDecision decide_range(std::string_view method, FieldSpan request_fields, Fi
   return decision;
 }
 
-std::string content_range(ByteRange range, std::uint64_t size) {
+std::string content_range(ByteRange range, std::optional<std::uint64_t> size) {
   std::string text = "bytes ";
   text.append(std::to_string(range.first)).append(1, '-').append(std::to_string(range.last));
-  text.append(1, '/').append(std::to_string(size));
+  text.append(1, '/').append(size ? std::to_string(*size) : "*");
   return text;
 }
 
@@ -134,7 +134,7 @@ std::string multipart_content_type(std::string_view boundary) {
 }
 
 std::string multipart_part_head(std::string_view boundary, std::string_view content_type, ByteRange range,
-                                std::uint64_t size) {
+                                std::optional<std::uint64_t> size) {
   std::string head = "\r\n--";
   head.append(boundary).append("\r\n");
   if (!content_type.empty()) head.append("Content-Type: ").append(content_type).append("\r\n");

@@ -287,6 +287,11 @@ std::string_view without_default_port(std::string_view scheme, std::string_view 
   return is_default ? authority.substr(0, colon) : authority;
 }
 
+bool same_origin(const Target& a, const Target& b) noexcept {
+  return iequals(a.scheme, b.scheme) &&
+         iequals(without_default_port(a.scheme, a.authority), without_default_port(b.scheme, b.authority));
+}
+
 bool is_valid_authority(std::string_view authority) noexcept {
   if (authority.empty()) return true;
   if (authority.front() == '[') {

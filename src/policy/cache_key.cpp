@@ -3,6 +3,7 @@
 //   version, type, host ('h' scheme authority | '-'), identity ('-' no rule | 'a' absent | 'i' hex),
 //   'k' template text, value of each variable                             (route with `key:`, all variables known)
 //   'p' path, ('-' no query | 'q' query as it stands | 'f' each parameter)  (otherwise)
+//   'Q' SHA-256 of the content and its type                                 (QUERY only)
 // Stored responses carry it. A change of this form is a new version: entries of another version are then misses.
 #include "larder/policy/cache_key.hpp"
 
@@ -186,6 +187,21 @@ std::string cache_key(const http::RequestHead& request, const RouteMatch& match,
     key += md5_hex(canonical);
   }
   return key.size() <= max_key ? key : md5_key(route, canonical);
+}
+
+void add_query_content(CacheKey& key, http::FieldSpan request_fields, std::string_view content) {
+  std::string described;
+  put(described, http::combined(request_fields, "Content-Type").value_or(""));
+  put(described, http::combined(request_fields, "Content-Encoding").value_or(""));
+  std::array<char, 64> hex{};
+  Digest digest(Digest::Algorithm::sha256);
+  digest.update(described);
+  digest.update(content);
+  digest.finish_hex(hex.data());
+  key.canonical += 'Q';
+  key.canonical.append(hex.data(), hex.size());
+  key.key += ':';
+  key.key += md5_hex(key.canonical);
 }
 
 std::string variant_key(std::string_view key, std::string_view selecting) {

@@ -191,11 +191,12 @@ Lifetime compute_lifetime(const http::ResponseHead& response, const StoreRule& r
   life.freshness_lifetime = std::clamp(chosen.value, Seconds{0}, longest);
   life.source = chosen.source;
 
-  // s-maxage implies proxy-revalidate (§5.2.2.10); not where the rule replaced it. no-cache says that the lifetime is not to
-  // be relied on: a rule that replaces the lifetime replaces that too.
+  // s-maxage implies proxy-revalidate (§5.2.2.10); not where the rule replaced it. no-cache says that the lifetime is
+  // not to be relied on: a rule that replaces the lifetime replaces that too.
   const bool ruled = rule.ttl_override &&
                      (chosen.source == LifetimeSource::rule_override || chosen.source == LifetimeSource::rule_status);
-  life.must_revalidate = cc.must_revalidate || cc.proxy_revalidate || (cc.s_maxage.present && !ruled);
+  life.must_revalidate =
+      cc.must_revalidate || cc.proxy_revalidate || (cc.s_maxage.present && !ruled && !rule.s_maxage_allows_stale);
   life.no_cache = cc.no_cache && !ruled;
   if (!life.must_revalidate && !life.no_cache) {
     life.stale_while_revalidate =

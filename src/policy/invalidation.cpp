@@ -6,15 +6,6 @@
 
 namespace larder::policy {
 
-namespace {
-
-bool same_origin(const http::Target& a, const http::Target& b) noexcept {
-  return http::iequals(a.scheme, b.scheme) && http::iequals(http::without_default_port(a.scheme, a.authority),
-                                                            http::without_default_port(b.scheme, b.authority));
-}
-
-}  // namespace
-
 bool may_have_changed(std::string_view method, WriteEnd end, int status) noexcept {
   if (http::is_safe(method)) return false;
   return end == WriteEnd::unknown || status < 400 || status >= 500;
@@ -27,7 +18,7 @@ std::vector<std::string> invalidated_targets(const http::RequestHead& request, c
   const http::Target base{std::string(request.scheme), std::string(request.authority), std::string(request.target)};
   const auto add = [&](std::string_view reference) {
     auto resolved = http::resolve_reference(reference, base);
-    if (!resolved || !same_origin(*resolved, base)) return;
+    if (!resolved || !http::same_origin(*resolved, base)) return;
     if (std::find(targets.begin(), targets.end(), resolved->target) == targets.end()) {
       targets.push_back(std::move(resolved->target));
     }

@@ -40,6 +40,8 @@ std::string_view to_string(NotStored reason) noexcept {
       return "too_large";
     case NotStored::incomplete:
       return "incomplete";
+    case NotStored::changed:
+      return "changed";
     case NotStored::purged_while_filling:
       return "purged_while_filling";
     case NotStored::fill_budget:
@@ -68,6 +70,8 @@ std::string_view to_string(NotReused reason) noexcept {
       return "epoch";
     case NotReused::stale:
       return "stale";
+    case NotReused::incomplete:
+      return "incomplete";
     case NotReused::no_cache:
       return "no_cache";
     case NotReused::request_no_cache:

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <array>
 
+#include "larder/http/content_range.hpp"
 #include "larder/http/hop_by_hop.hpp"
+#include "larder/http/target.hpp"
 #include "larder/policy/validation.hpp"
 #include "larder/policy/vary.hpp"
 
@@ -43,6 +45,25 @@ bool keeps_set_cookie_out(const ResponseCacheControl& cc, const StoreRule& rule)
          (!rule.store_despite_private && lists(cc.private_fields, "set-cookie"));
 }
 
+// One range in bytes, as asked for; not multipart/byteranges.
+bool is_one_part(const http::RequestHead& request, const http::ResponseHead& response) {
+  if (request.method != "GET" || http::find(request.fields, "Range") == nullptr) return false;
+  const auto content_range = http::parse_content_range(response.fields);
+  return content_range && content_range->range;
+}
+
+bool is_explicit(LifetimeSource source) noexcept {
+  return source == LifetimeSource::s_maxage || source == LifetimeSource::max_age || source == LifetimeSource::expires;
+}
+
+// RFC 9110 §9.3.3: what a POST got is what a GET would get.
+bool represents_target(const http::RequestHead& request, const http::ResponseHead& response) {
+  if (http::count(response.fields, "Content-Location") != 1) return false;
+  const http::Target base{std::string(request.scheme), std::string(request.authority), std::string(request.target)};
+  const auto location = http::resolve_reference(*http::first_value(response.fields, "Content-Location"), base);
+  return location && location->target == base.target && http::same_origin(*location, base);
+}
+
 NotStored lifetime_refusal(const http::ResponseHead& response, const Lifetime& lifetime) {
   const bool success = response.status >= 200 && response.status < 300;
   if (lifetime.source == LifetimeSource::none && (!success || !is_heuristically_cacheable(response.status))) {
@@ -59,24 +80,31 @@ NotStored lifetime_refusal(const http::ResponseHead& response, const Lifetime& l
 }  // namespace
 
 bool is_understood(int status) noexcept {
-  static constexpr std::array<int, 48> understood{200, 201, 202, 203, 204, 205, 207, 208, 300, 301, 302, 303,
-                                                  307, 308, 400, 401, 402, 403, 404, 405, 406, 407, 408, 409,
-                                                  410, 411, 412, 413, 414, 415, 416, 417, 421, 422, 425, 426,
-                                                  428, 429, 431, 451, 500, 501, 502, 503, 504, 505, 508, 511};
+  static constexpr std::array<int, 49> understood{200, 201, 202, 203, 204, 205, 206, 207, 208, 300, 301, 302, 303,
+                                                  307, 308, 400, 401, 402, 403, 404, 405, 406, 407, 408, 409, 410,
+                                                  411, 412, 413, 414, 415, 416, 417, 421, 422, 425, 426, 428, 429,
+                                                  431, 451, 500, 501, 502, 503, 504, 505, 508, 511};
   return std::binary_search(understood.begin(), understood.end(), status);
 }
 
 NotStored storable(const http::RequestHead& request, const http::ResponseHead& response, const StoreRule& rule,
                    const Lifetime& lifetime) {
-  if (request.method != "GET") return NotStored::method;
+  const bool is_post = request.method == "POST";
+  if (is_post && (!represents_target(request, response) || !is_explicit(lifetime.source))) return NotStored::method;
+  if (!is_post && request.method != "GET" && request.method != "HEAD" && request.method != "QUERY") {
+    return NotStored::method;
+  }
   if (response.status == 101) return NotStored::upgrade;
   if (response.status < 200 || response.status > 599) return NotStored::status;
   if (rule.honour_client_directives && parse_request_cache_control(request.fields).no_store) {
     return NotStored::request_no_store;
   }
-  if (response.status != 200 && http::find(request.fields, "Range") != nullptr) return NotStored::range_request;
-  if (response.status == 206 || http::find(response.fields, "Content-Range") != nullptr) {
+  if (response.status == 206) {
+    if (!is_one_part(request, response)) return NotStored::partial_content;
+  } else if (http::find(response.fields, "Content-Range") != nullptr) {
     return NotStored::partial_content;
+  } else if (response.status != 200 && http::find(request.fields, "Range") != nullptr) {
+    return NotStored::range_request;
   }
   if (answers_the_request_alone(request, response.status)) return NotStored::status;
 
@@ -85,8 +113,9 @@ NotStored storable(const http::RequestHead& request, const http::ResponseHead& r
   if (cc.must_understand && !is_understood(response.status)) return NotStored::must_understand;
   if (cc.no_store && !cc.must_understand && !rule.store_despite_no_store) return NotStored::no_store;
   if (cc.is_private && !rule.store_despite_private) return NotStored::private_response;
-  if (!rule.store_despite_set_cookie && has_any(response.fields, {"Set-Cookie", "Set-Cookie2"}) &&
-      !keeps_set_cookie_out(cc, rule)) {
+  const bool may_set_cookie =
+      rule.store_despite_set_cookie || (rule.store_explicit_set_cookie && !rule.ttl && is_explicit(lifetime.source));
+  if (!may_set_cookie && has_any(response.fields, {"Set-Cookie", "Set-Cookie2"}) && !keeps_set_cookie_out(cc, rule)) {
     return NotStored::set_cookie;
   }
   if (!rule.per_identity && !rule.store_despite_authorization &&

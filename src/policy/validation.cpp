@@ -60,13 +60,17 @@ bool has_validator(http::FieldSpan stored_fields) noexcept {
   return !usable_etag(stored_fields).empty() || !usable_last_modified(stored_fields).empty();
 }
 
-void add_validators(http::FieldList& request_fields, http::FieldSpan stored_fields) {
+void remove_preconditions(http::FieldList& request_fields) {
   static constexpr std::array<std::string_view, 6> preconditions{
       "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "Range"};
   request_fields.remove_if([](const http::Field& field) {
     return std::any_of(preconditions.begin(), preconditions.end(),
                        [&](std::string_view name) { return http::iequals(field.name, name); });
   });
+}
+
+void add_validators(http::FieldList& request_fields, http::FieldSpan stored_fields) {
+  remove_preconditions(request_fields);
   if (const auto etag = usable_etag(stored_fields); !etag.empty()) request_fields.add("If-None-Match", etag);
   if (const auto date = usable_last_modified(stored_fields); !date.empty()) {
     request_fields.add("If-Modified-Since", date);
@@ -128,6 +132,15 @@ Lifetime compute_freshened_lifetime(int stored_status, http::FieldSpan freshened
   head.status = stored_status;
   head.fields = fields;
   return compute_lifetime(head, rule, request_time, response_time);
+}
+
+bool is_head_of(http::FieldSpan head_fields, std::optional<std::uint64_t> head_length, http::FieldSpan stored_fields,
+                std::optional<std::uint64_t> stored_length) noexcept {
+  for (const std::string_view name : {std::string_view("ETag"), std::string_view("Last-Modified")}) {
+    const auto received = http::first_value(head_fields, name);
+    if (received && received != http::first_value(stored_fields, name)) return false;
+  }
+  return !head_length || !stored_length || *head_length == *stored_length;
 }
 
 bool confirms(http::FieldSpan not_modified_fields, http::FieldSpan stored_fields) noexcept {

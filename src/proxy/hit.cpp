@@ -27,6 +27,13 @@ void retain(net::WholeReply& reply, const store::StoredPtr& stored) {
   reply.release = [](const void* object) { intrusive_ptr_release(static_cast<const store::StoredResponse*>(object)); };
 }
 
+// What an incomplete response is asked for by who may be answered from it.
+http::RangeDecision part_decision(const http::RequestHead& request, http::FieldSpan fields,
+                                  const policy::Extent& extent) {
+  if (request.method == "HEAD") return {};
+  return {http::RangeDecision::Kind::partial, policy::held_ranges(request, fields, extent)};
+}
+
 void release_string(const void* object) { delete static_cast<const std::string*>(object); }
 
 // The reply's own head for anything but the stored response as it stands.
@@ -66,7 +73,7 @@ bool Proxy::answer_at_once(net::Exchange& exchange) {
   if (shared_.rules->honour_client_directives) client = policy::parse_request_cache_control(request.fields);
   const auto& lifetime = found.stored->parts().lifetime;
   const auto reuse = policy::decide_reuse(lifetime, client, now);
-  if (reuse.use != policy::Use::serve) return false;
+  if (reuse.use != policy::Use::serve || !found.stored->can_answer(request)) return false;
   counters_.requests.add();
   counters_.memory_hits.add();
   count(match_.route, policy::CacheOutcome::hit);
@@ -96,16 +103,30 @@ void Proxy::serve_stored(net::Exchange& exchange, const http::RequestHead& reque
   }
 
   const auto& body = stored->body();
-  const auto range = parts.status == 200 ? http::decide_range(request.method, request.fields, parts.fields, body.size())
-                                         : http::RangeDecision{};
+  const auto range = parts.status != 200 ? http::RangeDecision{}
+                     : parts.extent      ? part_decision(request, parts.fields, *parts.extent)
+                                    : http::decide_range(request.method, request.fields, parts.fields, body.size());
+  const auto complete_length = parts.extent ? parts.extent->complete_length : std::optional(body.size());
+  const auto bytes_of = [&](http::ByteRange part) {
+    const auto offset = parts.extent ? parts.extent->offset_of(part.first) : part.first;
+    return std::string_view(body).substr(static_cast<std::size_t>(offset), static_cast<std::size_t>(part.size()));
+  };
   const auto all_but_type = [](std::string_view name) { return !http::iequals(name, "Content-Type"); };
   const auto all = [](std::string_view) { return true; };
   switch (range.kind) {
-    case http::RangeDecision::Kind::whole:
-      reply.head = stored->head();
-      reply.body = body;
-      retain(reply, stored);
+    case http::RangeDecision::Kind::whole: {
+      if (stored->is_complete()) {
+        reply.head = stored->head();
+        reply.body = body;
+        retain(reply, stored);
+        break;
+      }
+      // Only a HEAD comes here: any other answer needs bytes.
+      auto head = changed_head(parts.status, parts.fields, stored->base_key(), all);
+      if (complete_length) append_field(head, "Content-Length", std::to_string(*complete_length));
+      lines_.insert(0, head);
       break;
+    }
     case http::RangeDecision::Kind::unsatisfiable: {
       auto head = changed_head(416, parts.fields, stored->base_key(),
                                [](std::string_view name) { return belongs_in_304(name); });
@@ -118,11 +139,10 @@ void Proxy::serve_stored(net::Exchange& exchange, const http::RequestHead& reque
       if (range.ranges.size() == 1) {
         const auto part = range.ranges.front();
         auto head = changed_head(206, parts.fields, stored->base_key(), all);
-        append_field(head, "Content-Range", http::content_range(part, body.size()));
+        append_field(head, "Content-Range", http::content_range(part, complete_length));
         append_field(head, "Content-Length", std::to_string(part.size()));
         lines_.insert(0, head);
-        reply.body =
-            std::string_view(body).substr(static_cast<std::size_t>(part.first), static_cast<std::size_t>(part.size()));
+        reply.body = bytes_of(part);
         retain(reply, stored);
         break;
       }
@@ -130,8 +150,8 @@ void Proxy::serve_stored(net::Exchange& exchange, const http::RequestHead& reque
       const auto type = http::first_value(parts.fields, "Content-Type").value_or("");
       auto* multipart = new std::string;
       for (const auto part : range.ranges) {
-        multipart->append(http::multipart_part_head(boundary, type, part, body.size()));
-        multipart->append(body, static_cast<std::size_t>(part.first), static_cast<std::size_t>(part.size()));
+        multipart->append(http::multipart_part_head(boundary, type, part, complete_length));
+        multipart->append(bytes_of(part));
       }
       multipart->append(http::multipart_end(boundary));
       auto head = changed_head(206, parts.fields, stored->base_key(), all_but_type);

@@ -22,6 +22,8 @@ std::string_view forward_reason(policy::NotReused reason) noexcept {
     case NotReused::stale:
     case NotReused::no_cache:
       return "stale";
+    case NotReused::incomplete:
+      return "partial";
     case NotReused::request_no_cache:
     case NotReused::request_max_age:
     case NotReused::request_min_fresh:

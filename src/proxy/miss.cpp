@@ -60,8 +60,13 @@ Proxy::Awaitable<void> Proxy::miss(net::Exchange& exchange, TransactionPtr trans
   counters_.count(transaction->reason);
   auto join_key = transaction->key.canonical;
   bool joined_variant = false;
+  // A range is the answer to one request alone, unless it is cut from a whole that is validated first.
+  const auto& stale = transaction->stale;
+  const bool is_shared = http::find(transaction->fields, "Range") == nullptr || transaction->method != "GET" ||
+                         (stale && stale->is_complete() && stale->has_validator());
   for (;;) {
-    auto ticket = shared_.fills.join(join_key, transaction->subject(), shared_.log, wall_clock());
+    store::FillTicket ticket;
+    if (is_shared) ticket = shared_.fills.join(join_key, transaction->subject(), shared_.log, wall_clock());
     bool listed = true;
     if (ticket.role == store::FillRole::follow) {
       store::FillReader reader(ticket.fill);
@@ -88,7 +93,8 @@ Proxy::Awaitable<void> Proxy::miss(net::Exchange& exchange, TransactionPtr trans
         labels.key = transaction->key.key;
         labels.forward = forward_reason(transaction->reason);
         labels.detail = policy::to_string(policy::NotStored::fill_budget);
-        co_await relay(exchange, transaction->request, labels, &transaction->route());
+        const auto* content = transaction->content ? &*transaction->content : nullptr;
+        co_await relay(exchange, transaction->request, labels, &transaction->route(), content);
         co_return;
       }
     }
@@ -97,10 +103,11 @@ Proxy::Awaitable<void> Proxy::miss(net::Exchange& exchange, TransactionPtr trans
   }
 }
 
-// Asks Redis. True where what it found is in transaction->stale and may be served as it is.
+// Asks Redis, once per request. True where what it found is in transaction->stale and may be served as it is.
 Proxy::Awaitable<bool> Proxy::look_up_remote(TransactionPtr transaction) {
   auto& t = *transaction;
-  if (remote_ == nullptr || !remote_->is_readable()) co_return false;
+  if (!t.may_ask_redis || !remote_->is_readable()) co_return false;
+  t.may_ask_redis = false;
   const auto key = t.key.key;
   const auto canonical = t.key.canonical;
   auto found = co_await remote_->find(key, canonical, t.fields, t.redis_until);
@@ -116,7 +123,10 @@ Proxy::Awaitable<bool> Proxy::look_up_remote(TransactionPtr transaction) {
   const auto reuse = policy::decide_reuse(found.stored->parts().lifetime, t.client, wall_clock());
   t.stale = std::move(found.stored);
   t.reason = reuse.reason;
-  co_return reuse.use != policy::Use::revalidate;
+  if (reuse.use == policy::Use::revalidate) co_return false;
+  if (t.stale->can_answer(t.request)) co_return true;
+  t.reason = policy::NotReused::incomplete;
+  co_return false;
 }
 
 Proxy::Awaitable<void> Proxy::lead(net::Exchange* exchange, TransactionPtr transaction, std::string join_key,
@@ -165,34 +175,44 @@ Proxy::Awaitable<void> Proxy::lead(net::Exchange* exchange, TransactionPtr trans
   OriginResponse response;
   policy::TimePoint request_time;
   policy::TimePoint response_time;
-  bool ours = false;  // the preconditions sent were ours, not the client's
-  // The second round is for a 304 that confirms nothing we have.
+  const bool passes_range = exchange != nullptr && !listed;
+  const std::string* content = t.content ? &*t.content : nullptr;
+  Question question;
+  std::shared_ptr<Completion> completion;
+  bool has_part = false;  // the missing part of what the client wants a range of
+  // The second round is for an answer that confirms or completes nothing we have.
   for (int round = 0; round < 2; ++round) {
-    auto fields = http::FieldList::copy_of(t.fields);
-    fields.remove("Range");  // a refresh begun by a range request is for the whole
-    fields.remove("If-Range");
-    ours = t.stale && t.stale->has_validator();
-    if (ours) {
-      policy::add_validators(fields, t.stale->parts().fields);
-    } else if (listed || round == 1) {
-      // The answer is for everyone who shares this fill: it must be whole.
-      fields.remove("If-None-Match");
-      fields.remove("If-Modified-Since");
-    }
+    question = make_question(t, passes_range, listed || round == 1);
     request_time = wall_clock();
-    auto origin = origin_request(exchange, t.request, fields, t.client_address);
+    auto origin = origin_request(exchange, t.request, question.fields, t.client_address, content);
     origin.on_connection = nullptr;  // a fill goes on without its leader's client
     response = co_await fetch(origins_, origin);
     response_time = wall_clock();
-    if (response.error || response.head.status != 304 || !ours) break;
-    if (policy::confirms(response.head.fields, t.stale->parts().fields)) break;
-    t.stale = nullptr;
+    if (response.error) break;
+    const auto status = response.head.status;
+    if (question.validates && status == 304) {
+      if (!policy::confirms(response.head.fields, t.stale->parts().fields)) {
+        t.stale = find_confirmed(t, response.head.fields);
+      }
+      if (t.stale) break;
+    } else if (question.gap && (status == 206 || status == 416)) {
+      if (status == 206 && passes_range) has_part = is_missing_part(t, question, response);
+      if (status == 206 && !passes_range) {
+        completion = complete(t, question, response, request_time, response_time);
+      }
+      if (has_part || completion) break;
+      counters_.count(policy::NotStored::changed);
+      drop(*t.stale);
+      t.stale = nullptr;
+    } else {
+      break;
+    }
     response = OriginResponse{};
   }
 
   const bool origin_failed = response.error || response.head.status >= 500;
   if (response.error) report_origin_error(t.method, t.target, response);
-  if (origin_failed && t.stale && t.reason != policy::NotReused::epoch &&
+  if (origin_failed && t.stale && t.reason != policy::NotReused::epoch && t.stale->can_answer(t.request) &&
       policy::may_serve_on_error(t.stale->parts().lifetime, t.client, response_time)) {
     serve(t.stale, policy::CacheOutcome::stale, response.error ? "origin_error" : "origin_5xx");
     co_return;
@@ -210,23 +230,32 @@ Proxy::Awaitable<void> Proxy::lead(net::Exchange* exchange, TransactionPtr trans
     }
     co_return;
   }
-  if (response.head.status == 304 && ours) {
-    const auto freshened = freshen(transaction, response.head, fill->stamp(), request_time, response_time);
+  if (response.head.status == 304 && question.validates) {
+    const auto answer = response_fields(response.head, shared_.cache.node_name, response_time);
+    const auto freshened = freshen(t, answer, fill->stamp(), request_time, response_time);
     serve(freshened, policy::CacheOutcome::revalidated, {});
     co_return;
   }
+  if (response.head.status == 206 && passes_range) {
+    leadership.decline();
+    co_await serve_part(*exchange, transaction, response, has_part, fill->stamp(), request_time, response_time);
+    co_return;
+  }
 
-  const auto lifetime = policy::compute_lifetime(response.head, rule, request_time, response_time);
-  auto reason = policy::storable(t.request, response.head, rule, lifetime);
+  auto lifetime =
+      completion ? completion->lifetime : policy::compute_lifetime(response.head, rule, request_time, response_time);
+  auto reason = completion ? policy::NotStored::none : policy::storable(t.request, response.head, rule, lifetime);
   if (response.head.status == 101) reason = policy::NotStored::upgrade;
-  const auto length = response.lease.connection().length();
+  const auto length = completion ? completion->length : response.lease.connection().length();
   if (reason == policy::NotStored::none && length && *length > shared_.cache.max_object) {
     reason = policy::NotStored::too_large;
   }
   if (reason != policy::NotStored::none) {
     counters_.count(reason);
     leadership.decline();
-    shared_.fills.remember_unstorable(t.key.canonical, response_time + shared_.cache.unstorable_memory);
+    if (listed) {
+      shared_.fills.remember_unstorable(t.key.canonical, response_time + shared_.cache.unstorable_memory);
+    }
     if (exchange == nullptr) co_return;
     Labels labels;
     labels.outcome = policy::CacheOutcome::miss;
@@ -248,12 +277,20 @@ Proxy::Awaitable<void> Proxy::lead(net::Exchange* exchange, TransactionPtr trans
   std::optional<store::FillReader> own_place;
   if (exchange != nullptr) own_place.emplace(fill);
   shared_.fills.forget_unstorable(t.key.canonical);
-  const auto vary = policy::vary_names(response.head.fields);
-  fill->publish_head({.status = response.head.status,
-                      .reason = std::string(response.head.reason),
-                      .fields = response_fields(response.head, shared_.cache.node_name, response_time),
-                      .length = length,
-                      .selecting = policy::selecting_fields(vary.names, t.fields)});
+  store::FillHead head;
+  head.length = length;
+  if (completion) {
+    head.status = 200;
+    head.reason = http::reason_phrase(200);
+    head.fields = http::FieldList::copy_of(completion->fields);
+  } else {
+    head.status = response.head.status;
+    head.reason = response.head.reason;
+    head.fields = response_fields(response.head, shared_.cache.node_name, response_time);
+  }
+  head.selecting = policy::selecting_fields(policy::vary_names(head.fields).names, t.fields);
+  fill->publish_head(std::move(head));
+  if (completion) (void)fill->append(completion->before);
   auto& connection = response.lease.connection();
   bool broken = false;
   while (!connection.body_done()) {
@@ -264,11 +301,11 @@ Proxy::Awaitable<void> Proxy::lead(net::Exchange* exchange, TransactionPtr trans
   }
   if (connection.body_done()) {
     // The usual answer of an API: all of it came with its head.
-    finish_fill(transaction, join_key, fill, lifetime, connection.trailers());
+    finish_fill(transaction, join_key, fill, lifetime, connection.trailers(), completion);
     response.lease.give_back();
   } else {
     auto shared_response = std::make_shared<OriginResponse>(std::move(response));
-    asio::co_spawn(context_.get_executor(), pump(transaction, join_key, fill, shared_response, lifetime),
+    asio::co_spawn(context_.get_executor(), pump(transaction, join_key, fill, shared_response, lifetime, completion),
                    asio::detached);
   }
   leadership.hand_over();
@@ -277,7 +314,8 @@ Proxy::Awaitable<void> Proxy::lead(net::Exchange* exchange, TransactionPtr trans
 
 // Reads the rest of the body into the fill, whether or not its leader's client is still there.
 Proxy::Awaitable<void> Proxy::pump(TransactionPtr transaction, std::string join_key, std::shared_ptr<store::Fill> fill,
-                                   std::shared_ptr<OriginResponse> response, policy::Lifetime lifetime) {
+                                   std::shared_ptr<OriginResponse> response, policy::Lifetime lifetime,
+                                   std::shared_ptr<Completion> completion) {
   Leadership leadership(shared_.fills, join_key, fill, true);
   auto& connection = response->lease.connection();
   const auto space = std::make_shared<net::WaitPoint>(context_.get_executor());
@@ -309,97 +347,29 @@ Proxy::Awaitable<void> Proxy::pump(TransactionPtr transaction, std::string join_
       co_return;
     }
   }
-  finish_fill(transaction, join_key, fill, lifetime, connection.trailers());
+  finish_fill(transaction, join_key, fill, lifetime, connection.trailers(), completion);
   leadership.hand_over();
 }
 
 void Proxy::finish_fill(const TransactionPtr& transaction, const std::string& join_key,
                         const std::shared_ptr<store::Fill>& fill, const policy::Lifetime& lifetime,
-                        http::FieldSpan trailers) {
-  const auto& t = *transaction;
+                        http::FieldSpan trailers, const std::shared_ptr<Completion>& completion) {
+  if (completion) (void)fill->append(completion->behind);
   auto body = fill->whole_body();
   store::FillReader reader(fill);
   const auto head = reader.view().head;
   store::StoredPtr stored;
   if (body) {
-    store::StoredParts parts;
-    parts.key = policy::variant_key(t.key.key, head->selecting);
-    parts.base_key_size = t.key.key.size();
-    parts.canonical = t.key.canonical;
-    parts.selecting = head->selecting;
-    parts.type = t.route().type->name;
-    parts.target = t.target;
-    parts.tags = t.tags;
-    parts.priority = t.route().type->priority;
-    parts.stamp = fill->stamp();
-    parts.lifetime = lifetime;
+    // Trailers are relayed but not stored (RFC 9110 §6.5.1 lets a recipient discard them), so none are announced.
+    auto parts = parts_of(*transaction, fill->stamp(), lifetime, head->fields);
     parts.status = head->status;
     parts.reason = head->reason;
-    // Trailers are relayed but not stored (RFC 9110 §6.5.1 lets a recipient discard them), so none are announced.
-    auto fields = http::FieldList::copy_of(head->fields);
-    fields.remove("Trailer");
-    parts.fields = policy::stored_fields(fields, t.route().store);
     parts.body = std::move(body);
     stored = store::StoredResponse::make(std::move(parts));
-    keep(stored, fill->stamp());
+    (void)keep(stored, fill->stamp());
   }
   shared_.fills.leave(join_key, fill);
   fill->complete(std::move(stored), trailers);
-}
-
-void Proxy::keep(const store::StoredPtr& stored, const store::PurgeStamp& stamp) {
-  if (shared_.log.alive_since(stored->subject(), stamp.sequence) != store::Liveness::alive) {
-    counters_.count(policy::NotStored::purged_while_filling);
-    return;
-  }
-  const auto reason = shared_.memory.insert(stored, stamp.sequence);
-  if (reason == policy::NotStored::none) {
-    counters_.stored.add();
-  } else {
-    counters_.count(reason);
-  }
-  if (reason == policy::NotStored::purged_while_filling) return;
-  if (remote_ != nullptr) remote_->insert(stored);
-}
-
-store::StoredPtr Proxy::freshen(const TransactionPtr& transaction, const http::ResponseHead& not_modified,
-                                const store::PurgeStamp& stamp, policy::TimePoint request_time,
-                                policy::TimePoint response_time) {
-  const auto& t = *transaction;
-  const auto& rule = t.route().store;
-  const auto& old = t.stale->parts();
-  const auto answer = response_fields(not_modified, shared_.cache.node_name, response_time);
-  auto fields = policy::freshen(old.fields, answer);
-  http::ResponseHead head{
-      .status = old.status, .reason = old.reason, .version = http::Version::http_1_1, .fields = fields};
-  const auto lifetime =
-      policy::compute_freshened_lifetime(old.status, fields, answer, rule, request_time, response_time);
-  const auto reason = policy::storable(t.request, head, rule, lifetime);
-  store::StoredParts parts;
-  // The 304's Vary may name more than the stored one did.
-  parts.selecting = policy::selecting_fields(policy::vary_names(fields).names, t.fields);
-  parts.key = policy::variant_key(t.key.key, parts.selecting);
-  parts.base_key_size = t.key.key.size();
-  parts.canonical = old.canonical;
-  parts.type = old.type;
-  parts.target = old.target;
-  parts.tags = old.tags;
-  parts.priority = old.priority;
-  parts.stamp = stamp;
-  parts.lifetime = lifetime;
-  parts.status = old.status;
-  parts.reason = old.reason;
-  parts.fields = policy::stored_fields(fields, rule);
-  parts.body = old.body;
-  auto stored = store::StoredResponse::make(std::move(parts));
-  if (reason == policy::NotStored::none) {
-    keep(stored, stamp);
-  } else {
-    counters_.count(reason);
-    shared_.memory.erase(t.stale);
-    if (remote_ != nullptr) remote_->remove(old.key);
-  }
-  return stored;
 }
 
 Proxy::Awaitable<Proxy::Followed> Proxy::follow(net::Exchange& exchange, TransactionPtr transaction,
@@ -425,7 +395,7 @@ Proxy::Awaitable<Proxy::Followed> Proxy::follow(net::Exchange& exchange, Transac
       case store::FillPhase::failed:
         if (begun) {
           exchange.reply.cut_short();
-        } else if (t.stale && t.reason != policy::NotReused::epoch &&
+        } else if (t.stale && t.reason != policy::NotReused::epoch && t.stale->can_answer(t.request) &&
                    policy::may_serve_on_error(t.stale->parts().lifetime, t.client, now)) {
           labels.outcome = policy::CacheOutcome::stale;
           labels.forward = {};
@@ -514,7 +484,7 @@ Proxy::Awaitable<Proxy::Followed> Proxy::follow(net::Exchange& exchange, Transac
 
 // One refresh at a time: only who leads the fill does anything. The transaction is the refresh's from here on.
 void Proxy::refresh_in_background(const TransactionPtr& transaction) {
-  if (transaction->method != "GET") return;
+  if (transaction->method == "HEAD") return;
   const auto& join_key = transaction->key.canonical;
   auto ticket = shared_.fills.join(join_key, transaction->subject(), shared_.log, wall_clock());
   if (ticket.role != store::FillRole::lead) return;

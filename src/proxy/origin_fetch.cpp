@@ -71,7 +71,7 @@ net::Awaitable<OriginResponse> fetch(net::OriginPool& pool, const OriginRequest&
   bool fresh = false;
   pool.count_request();
   auto* const streamed = request.read_body_first ? nullptr : request.body;
-  std::string whole_body;
+  std::string whole_body(request.content);
   if (streamed == nullptr && request.body != nullptr) {
     for (;;) {
       const auto piece = co_await request.body->read();

@@ -15,7 +15,7 @@ constexpr std::uint64_t small_body = 64UL << 10;
 }  // namespace
 
 OriginRequest Proxy::origin_request(net::Exchange* exchange, const http::RequestHead& request, http::FieldSpan fields,
-                                    std::string_view client_address) const {
+                                    std::string_view client_address, const std::string* content) const {
   OriginRequest origin;
   origin.method = request.method;
   ForwardedBody body;
@@ -24,10 +24,14 @@ OriginRequest Proxy::origin_request(net::Exchange* exchange, const http::Request
                                .client_address = client_address,
                                .trust_forwarded = shared_.trust_forwarded,
                                .expects_continue = false};
+  if (content != nullptr) {
+    origin.content = *content;
+    body = {.present = true, .length = content->size()};
+  }
   if (exchange != nullptr) {
-    origin.body = exchange->body;
-    body.present = exchange->body != nullptr;
-    if (body.present) {
+    if (exchange->body != nullptr && content == nullptr) {
+      origin.body = exchange->body;
+      body.present = true;
       body.length = exchange->body->length();
       origin.chunked = !body.length;
       parameters.expects_continue = exchange->expects_continue;
@@ -60,9 +64,9 @@ OriginRequest Proxy::origin_request(net::Exchange* exchange, const http::Request
 }
 
 Proxy::Awaitable<void> Proxy::relay(net::Exchange& exchange, const http::RequestHead& request, Labels labels,
-                                    const policy::Route* route) {
+                                    const policy::Route* route, const std::string* content) {
   count(route, labels.outcome);
-  const auto origin = origin_request(&exchange, request, request.fields, exchange.client_address);
+  const auto origin = origin_request(&exchange, request, request.fields, exchange.client_address, content);
   auto response = co_await fetch(origins_, origin);
   if (response.error) {
     report_origin_error(request.method, request.target, response);
@@ -77,8 +81,10 @@ Proxy::Awaitable<void> Proxy::relay(net::Exchange& exchange, const http::Request
   co_await end_upload(response, exchange.body);
 }
 
-// Streams the response piece by piece; the client's pace is the origin's pace.
-Proxy::Awaitable<void> Proxy::relay_response(net::Exchange& exchange, OriginResponse& response, const Labels& labels) {
+// Streams the response piece by piece; the client's pace is the origin's pace. All of the body is in `copy` afterwards
+// where response.error is none.
+Proxy::Awaitable<void> Proxy::relay_response(net::Exchange& exchange, OriginResponse& response, const Labels& labels,
+                                             std::string* copy) {
   auto& connection = response.lease.connection();
   auto head = response.head;
   const auto fields = response_fields(head, shared_.cache.node_name, wall_clock());
@@ -96,7 +102,10 @@ Proxy::Awaitable<void> Proxy::relay_response(net::Exchange& exchange, OriginResp
     if (piece && piece->empty() && !connection.body_done()) {
       if (!sent_head) {
         // The head must not wait for a body that may take its time.
-        if (co_await exchange.reply.flush()) break;
+        if (co_await exchange.reply.flush()) {
+          response.error = net::Error::client_gone;
+          break;
+        }
         sent_head = true;
       }
       piece = co_await connection.read_body();
@@ -113,8 +122,10 @@ Proxy::Awaitable<void> Proxy::relay_response(net::Exchange& exchange, OriginResp
       break;
     }
     const auto bytes = *piece;
+    if (copy != nullptr) copy->append(bytes);
     if (co_await exchange.reply.write(bytes)) {
       connection.close();
+      response.error = net::Error::client_gone;
       exchange.reply.cut_short();
       break;
     }

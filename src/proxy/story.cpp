@@ -24,6 +24,9 @@ policy::PurgeSubject Proxy::Transaction::subject() const noexcept {
 
 namespace {
 
+// Bodies of QUERY up to this many bytes are read whole and make a key.
+constexpr std::uint64_t largest_query = 64UL << 10;
+
 // Max-Forwards (RFC 9110 §7.6.2) is for OPTIONS and TRACE only. Returns false where the request ends here.
 bool pass_max_forwards(std::string_view method, http::FieldList& fields) {
   if (method != "OPTIONS" && method != "TRACE") return true;
@@ -81,7 +84,22 @@ Proxy::Awaitable<void> Proxy::answer(net::Exchange& exchange) {
     } else if (exchange.body != nullptr || http::has_origin_preconditions(fields)) {
       reason = policy::NotReused::expectation;
     } else {
-      co_await get(exchange, request);
+      co_await get(exchange, request, std::nullopt);
+      co_return;
+    }
+  } else if (request.method == "QUERY") {
+    const auto match = shared_.rules->match_cache(request.method, request.path());
+    route = match.route;
+    const bool is_small =
+        exchange.body == nullptr || (exchange.body->length() && *exchange.body->length() <= largest_query);
+    if (route == nullptr) {
+      reason = policy::NotReused::no_route;
+    } else if (route->cache_off) {
+      reason = policy::NotReused::route_off;
+    } else if (!is_small || exchange.expects_continue || http::has_origin_preconditions(fields)) {
+      reason = policy::NotReused::expectation;
+    } else {
+      co_await query(exchange, request);
       co_return;
     }
   } else if (!http::is_safe(request.method)) {
@@ -95,7 +113,8 @@ Proxy::Awaitable<void> Proxy::answer(net::Exchange& exchange) {
   co_await relay(exchange, request, labels, route);
 }
 
-Proxy::TransactionPtr Proxy::make_transaction(const http::RequestHead& request, std::string_view client_address) const {
+Proxy::TransactionPtr Proxy::make_transaction(const http::RequestHead& request, std::string_view client_address,
+                                              std::optional<std::string> content) const {
   auto transaction = std::make_shared<Transaction>();
   auto& t = *transaction;
   t.method = request.method;
@@ -115,6 +134,10 @@ Proxy::TransactionPtr Proxy::make_transaction(const http::RequestHead& request, 
   if (shared_.rules->honour_client_directives) t.client = policy::parse_request_cache_control(t.fields);
   policy::canonical_request(t.request, t.match, t.key.canonical);
   t.key.key = policy::cache_key(t.request, t.match, t.key.canonical);
+  if (content) {
+    policy::add_query_content(t.key, t.fields, *content);
+    t.content = std::move(content);
+  }
   const auto identity = t.route().identity ? policy::identity_of(*t.route().identity, t.request) : std::nullopt;
   for (const auto& tag : t.route().tags) {
     if (auto value = policy::expand(tag, t.request, t.match.captures, identity)) t.tags.push_back(std::move(*value));
@@ -122,8 +145,36 @@ Proxy::TransactionPtr Proxy::make_transaction(const http::RequestHead& request, 
   return transaction;
 }
 
-Proxy::Awaitable<void> Proxy::get(net::Exchange& exchange, const http::RequestHead& request) {
-  const auto transaction = make_transaction(request, exchange.client_address);
+// Serves a stored response where its freshness, the client's directives and what of it is held allow; else remembers it
+// as stale, with the reason.
+bool Proxy::serve_if_usable(net::Exchange& exchange, const TransactionPtr& transaction, const store::StoredPtr& stored,
+                            std::string_view tier) {
+  auto& t = *transaction;
+  const auto now = wall_clock();
+  const auto& lifetime = stored->parts().lifetime;
+  const auto reuse = policy::decide_reuse(lifetime, t.client, now);
+  if (reuse.use == policy::Use::revalidate || !stored->can_answer(t.request)) {
+    t.stale = stored;
+    t.reason = reuse.use == policy::Use::revalidate ? reuse.reason : policy::NotReused::incomplete;
+    return false;
+  }
+  Labels labels;
+  labels.outcome = reuse.use == policy::Use::serve ? policy::CacheOutcome::hit : policy::CacheOutcome::stale;
+  labels.ttl = lifetime.freshness_lifetime - lifetime.current_age(now);
+  labels.age = lifetime.current_age(now);
+  labels.detail = tier;
+  count(&t.route(), labels.outcome);
+  serve_stored(exchange, t.request, stored, labels, now);
+  if (reuse.use == policy::Use::serve_stale_and_revalidate) {
+    t.stale = stored;
+    refresh_in_background(transaction);
+  }
+  return true;
+}
+
+Proxy::Awaitable<void> Proxy::get(net::Exchange& exchange, const http::RequestHead& request,
+                                  std::optional<std::string> content) {
+  const auto transaction = make_transaction(request, exchange.client_address, std::move(content));
   auto& t = *transaction;
   const auto* route = &t.route();
 
@@ -133,55 +184,71 @@ Proxy::Awaitable<void> Proxy::get(net::Exchange& exchange, const http::RequestHe
     current = remote_ != nullptr;
     if (current) current = co_await remote_->confirm_clock(t.redis_until);
   }
+  t.may_ask_redis = current && remote_ != nullptr;
   // The plain look-up has counted the hit already, except where there was none.
   auto found = shared_.memory.find(t.key.canonical, t.fields, shared_.coherence == Coherence::strict);
-  const auto now = wall_clock();
-  if (found.stored && (!current || !is_trusted(*found.stored, now))) {
+  if (found.stored && (!current || !is_trusted(*found.stored, wall_clock()))) {
     // It may have been purged by a node that we cannot hear; it may still be confirmed by the origin.
     t.stale = found.stored;
     t.reason = policy::NotReused::epoch;
   } else if (found.stored) {
-    const auto& lifetime = found.stored->parts().lifetime;
-    const auto reuse = policy::decide_reuse(lifetime, t.client, now);
-    if (reuse.use != policy::Use::revalidate) {
-      Labels labels;
-      labels.outcome = reuse.use == policy::Use::serve ? policy::CacheOutcome::hit : policy::CacheOutcome::stale;
-      labels.ttl = lifetime.freshness_lifetime - lifetime.current_age(now);
-      labels.age = lifetime.current_age(now);
-      labels.detail = "memory";
+    if (serve_if_usable(exchange, transaction, found.stored, "memory")) {
       counters_.memory_hits.add();
-      count(route, labels.outcome);
-      serve_stored(exchange, t.request, found.stored, labels, now);
-      if (reuse.use == policy::Use::serve_stale_and_revalidate) refresh_in_background(transaction);
       co_return;
     }
-    t.stale = found.stored;
-    t.reason = reuse.reason;
   } else {
     t.reason = found.reason;
   }
 
+  // A fill's leader asks Redis for all who follow; what cannot be shared asks by itself.
+  const bool wants_range = t.method == "GET" && http::find(t.fields, "Range") != nullptr;
+  if (t.method == "HEAD" || wants_range || t.client.only_if_cached) {
+    const bool usable = co_await look_up_remote(transaction);
+    const auto stored = t.stale;
+    if (usable && serve_if_usable(exchange, transaction, stored, "redis")) {
+      counters_.redis_hits.add();
+      co_return;
+    }
+  }
   if (t.client.only_if_cached) {
     counters_.count(t.reason);
     const auto line = "X-Cache: MISS\r\nX-Cache-Key: " + t.key.key + "\r\n";
     reply_with_text(exchange.reply, 504, "not stored, and the request says only-if-cached", line);
     co_return;
   }
-  const bool range = http::find(t.fields, "Range") != nullptr;
-  if (t.method == "HEAD" || range || t.client.no_store) {
-    // Passed on as it stands; its answer is no whole representation, or must not be stored.
+  if (t.method == "HEAD") {
+    co_await head(exchange, transaction);
+    co_return;
+  }
+  if (t.client.no_store) {
     counters_.count(t.reason);
-    counters_.count(range               ? policy::NotStored::range_request
-                    : t.client.no_store ? policy::NotStored::request_no_store
-                                        : policy::NotStored::method);
+    counters_.count(policy::NotStored::request_no_store);
     Labels labels;
     labels.outcome = policy::CacheOutcome::miss;
     labels.key = t.key.key;
     labels.forward = forward_reason(t.reason);
-    co_await relay(exchange, t.request, labels, route);
+    labels.detail = policy::to_string(policy::NotStored::request_no_store);
+    co_await relay(exchange, t.request, labels, route, t.content ? &*t.content : nullptr);
     co_return;
   }
   co_await miss(exchange, transaction);
+}
+
+// QUERY is a GET whose content is part of the key (RFC 10008). What cannot be keyed is relayed.
+Proxy::Awaitable<void> Proxy::query(net::Exchange& exchange, const http::RequestHead& request) {
+  std::string content;
+  while (exchange.body != nullptr) {
+    const auto piece = co_await exchange.body->read();
+    if (!piece) {
+      OriginResponse failure;
+      failure.error = piece.error();
+      reply_with_failure(exchange, failure, {});
+      co_return;
+    }
+    if (piece->empty()) break;
+    content += *piece;
+  }
+  co_await get(exchange, request, std::move(content));
 }
 
 }  // namespace larder::proxy

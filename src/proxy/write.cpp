@@ -3,6 +3,7 @@
 
 #include "larder/net/error.hpp"
 #include "larder/policy/invalidation.hpp"
+#include "larder/policy/storable.hpp"
 #include "larder/proxy/proxy.hpp"
 
 namespace larder::proxy {
@@ -34,13 +35,46 @@ Proxy::Awaitable<void> Proxy::purge(std::vector<policy::Selector> selectors) {
   if (remote_ != nullptr) co_await remote_->publish(sequence, std::move(selectors));
 }
 
+// RFC 9110 §9.3.3: the answer to a POST may be reused for a GET of its target. `before`: the stamp from before the POST
+// went to the origin. Its own purge must be the only one since, or another write might be newer than this answer.
+void Proxy::keep_answer_to_post(const http::RequestHead& request, const http::ResponseHead& head, std::string body,
+                                std::string_view client_address, const store::PurgeStamp& before,
+                                policy::TimePoint request_time, policy::TimePoint response_time) {
+  const auto stamp = shared_.log.stamp();
+  auto as_get = request;
+  as_get.method = "GET";
+  const auto match = shared_.rules->match_cache(as_get.method, as_get.path());
+  if (match.route == nullptr || match.route->cache_off) return;
+  const auto& rule = match.route->store;
+  const auto lifetime = policy::compute_lifetime(head, rule, request_time, response_time);
+  auto reason = policy::storable(request, head, rule, lifetime);
+  if (reason == policy::NotStored::none &&
+      (stamp.epoch != before.epoch || stamp.clock != before.clock + 1 || stamp.sequence != before.sequence + 1)) {
+    reason = policy::NotStored::purged_while_filling;
+  }
+  if (reason != policy::NotStored::none) {
+    if (reason != policy::NotStored::method) counters_.count(reason);
+    return;
+  }
+  const auto transaction = make_transaction(as_get, client_address, std::nullopt);
+  const auto fields = response_fields(head, shared_.cache.node_name, response_time);
+  auto parts = parts_of(*transaction, stamp, lifetime, fields);
+  parts.status = head.status;
+  parts.reason = head.reason;
+  parts.body = std::make_shared<const std::string>(std::move(body));
+  (void)keep(store::StoredResponse::make(std::move(parts)), stamp);
+}
+
 Proxy::Awaitable<void> Proxy::write(net::Exchange& exchange, const http::RequestHead& request) {
   counters_.writes.add();
   count(nullptr, policy::CacheOutcome::bypass);
   Labels labels;
   labels.forward = "method";
   const auto origin = origin_request(&exchange, request, request.fields, exchange.client_address);
+  const auto before = shared_.log.stamp();
+  const auto request_time = wall_clock();
   auto response = co_await fetch(origins_, origin);
+  const auto response_time = wall_clock();
   if (response.error) {
     report_origin_error(request.method, request.target, response);
     // A connection that broke or timed out may have done so after the origin acted.
@@ -79,6 +113,10 @@ Proxy::Awaitable<void> Proxy::write(net::Exchange& exchange, const http::Request
   const bool all_read = connection.body_done() || response.error;
   auto first = selectors;
   co_await purge(std::move(first));
+
+  if (request.method == "POST" && all_read && !response.error && response.head.status < 400) {
+    keep_answer_to_post(request, response.head, whole, exchange.client_address, before, request_time, response_time);
+  }
 
   auto head = response.head;
   const auto fields = response_fields(head, shared_.cache.node_name, wall_clock());

@@ -2,14 +2,15 @@
 //
 //   offset 0   "LRD" and the version byte
 //          4   kind: 1 response, 2 vary marker
-//          5   flags: bit 0, the body is zlib compressed; the others zero
+//          5   flags: bit 0, the body is zlib compressed; bit 1, it is not the whole; the others zero
 //          6   two zero bytes
 //          8   u32 size of the front
 //         12   u64 size of the rest
 //         20   u32 CRC-32 of bytes 0..19 and the front
 //         24   u32 CRC-32 of the rest
 //         28   front: what RecordSummary tells
-//              rest: canonical request, selecting fields, status, fields; then the body up to the end
+//              rest: canonical request, selecting fields, status, fields, where it is not the whole what part it is;
+//              then the body up to the end
 //
 // A marker has canonical request and names in its front and no rest. A change of this form is a new version: records of
 // another version are not_a_record, and are then replaced.
@@ -38,6 +39,7 @@ constexpr std::size_t rest_checksum_at = 24;
 constexpr std::uint8_t kind_response = 1;
 constexpr std::uint8_t kind_marker = 2;
 constexpr std::uint8_t flag_compressed = 1;
+constexpr std::uint8_t flag_incomplete = 2;
 
 // DEFLATE makes at most 1032 bytes of one; a claim beyond that is not worth an allocation.
 constexpr std::uint64_t best_ratio = 1032;
@@ -196,7 +198,7 @@ std::variant<DecodeError, Header> read_header(std::string_view record) {
   header.behind = reader.rest();
   if (crc(header.front, crc(record.substr(0, front_checksum_at))) != front_checksum) return DecodeError::checksum;
   if (header.kind != kind_response && header.kind != kind_marker) return DecodeError::not_a_record;
-  if (zero != 0 || (header.flags & ~flag_compressed) != 0) return DecodeError::value;
+  if (zero != 0 || (header.flags & ~(flag_compressed | flag_incomplete)) != 0) return DecodeError::value;
   return header;
 }
 
@@ -240,6 +242,31 @@ Lifetime read_lifetime(Reader& reader) {
   lifetime.must_revalidate = (flags & must_revalidate) != 0;
   lifetime.no_cache = (flags & no_cache) != 0;
   return lifetime;
+}
+
+void put_extent(Writer& writer, const policy::Extent& extent) {
+  writer.number(static_cast<std::uint8_t>(extent.complete_length.has_value()));
+  writer.number(static_cast<std::uint64_t>(extent.complete_length.value_or(0)));
+  writer.number(static_cast<std::uint32_t>(extent.ranges.size()));
+  for (const auto& range : extent.ranges) {
+    writer.number(range.first);
+    writer.number(range.last);
+  }
+}
+std::shared_ptr<const policy::Extent> read_extent(Reader& reader, std::uint64_t body_size) {
+  auto extent = std::make_shared<policy::Extent>();
+  const auto has_length = reader.number<std::uint8_t>();
+  const auto length = reader.number<std::uint64_t>();
+  reader.require(has_length <= 1);
+  if (has_length == 1) extent->complete_length = length;
+  const auto ranges = reader.count(2 * sizeof(std::uint64_t));
+  for (std::uint32_t i = 0; i < ranges && !reader.error(); ++i) {
+    const auto first = reader.number<std::uint64_t>();
+    const auto last = reader.number<std::uint64_t>();
+    extent->ranges.push_back({first, last});
+  }
+  reader.require(extent->is_valid() && extent->size() == body_size);
+  return extent;
 }
 
 std::variant<DecodeError, RecordSummary> read_summary(std::string_view front) {
@@ -371,8 +398,11 @@ std::string encode(const StoredResponse& response, const CodecParameters& parame
     writer.text(field.name);
     writer.text(field.value);
   }
+  if (parts.extent) put_extent(writer, *parts.extent);
   record.append(stored_body);
-  finish(record, kind_response, compressed ? flag_compressed : std::uint8_t{0}, front_size);
+  const auto flags =
+      static_cast<std::uint8_t>((compressed ? flag_compressed : 0) | (parts.extent ? flag_incomplete : 0));
+  finish(record, kind_response, flags, front_size);
   return record;
 }
 
@@ -428,6 +458,7 @@ std::variant<DecodeError, StoredPtr, VaryMarker> decode(std::string_view record,
     // Into the record, which outlives these parts: make() copies the bytes.
     parts.fields.add_unowned(name, value);
   }
+  if ((header.flags & flag_incomplete) != 0) parts.extent = read_extent(reader, summary.body_size);
   if (reader.error()) return *reader.error();
   const auto body = reader.rest();
   if ((header.flags & flag_compressed) != 0) {

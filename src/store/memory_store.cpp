@@ -304,6 +304,18 @@ Lookup MemoryStore::find(std::string_view canonical, http::FieldSpan request_fie
   return lookup;
 }
 
+std::vector<StoredPtr> MemoryStore::variants(std::string_view canonical) const {
+  std::vector<StoredPtr> found;
+  if (parameters_.capacity == 0) return found;
+  const auto hash = keyed_hash(canonical);
+  auto& stripe = stripe_of(hash);
+  const std::lock_guard lock(stripe.mutex);
+  for (auto* entry = stripe.variants(hash, canonical); entry != nullptr; entry = entry->older_variant) {
+    if (check(*entry) == Liveness::alive) found.push_back(entry->stored);
+  }
+  return found;
+}
+
 policy::NotStored MemoryStore::insert(StoredPtr response, std::uint64_t checked) {
   if (parameters_.capacity == 0) return policy::NotStored::none;
   const auto& parts = response->parts();

@@ -106,6 +106,10 @@ StoredResponse::StoredResponse(StoredParts parts) : parts_(std::move(parts)) {
   if (!parts_.fields.empty()) {
     memory_size_ += std::bit_ceil(parts_.fields.size()) * sizeof(http::Field) + allocation_overhead;
   }
+  if (parts_.extent) {
+    memory_size_ += sizeof(policy::Extent) + parts_.extent->ranges.size() * sizeof(http::ByteRange) +
+                    2 * sizeof(void*) + 2 * allocation_overhead;
+  }
   // The body, its string object and the count that shares it.
   memory_size_ += heap_size(*parts_.body) + sizeof(std::string) + 2 * sizeof(void*) + allocation_overhead;
 }

@@ -165,7 +165,10 @@ class NotStored(IntegrationCase):
                 self.check({"Cache-Control": value}, rules=HOUR_RULES)
 
     def test_set_cookie(self):
-        self.check({**FRESH, "Set-Cookie": "a=b"})
+        fields = {**FRESH, "Set-Cookie": "a=b"}
+        self.check(fields, rules=HOUR_RULES)
+        self.check(fields, rules="set_cookie: refuse\n" + PLAIN_RULES)
+        self.check(fields, stored=True)
 
     def test_vary_star(self):
         self.check({**FRESH, "Vary": "*"})

@@ -40,8 +40,8 @@ struct ResponseHead {
   FieldSpan fields;
 };
 
-/// GET, HEAD, OPTIONS, TRACE (RFC 9110 §9.2.1), and QUERY, PROPFIND, REPORT and SEARCH, which the registry of methods calls
-/// safe. Everything else, unknown methods too, is unsafe.
+/// GET, HEAD, OPTIONS, TRACE (RFC 9110 §9.2.1), and QUERY, PROPFIND, REPORT and SEARCH, which the registry of methods
+/// calls safe. Everything else, unknown methods too, is unsafe.
 bool is_safe(std::string_view method) noexcept;
 
 /// Safe methods, PUT and DELETE (RFC 9110 §9.2.2).

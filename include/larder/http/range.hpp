@@ -1,6 +1,7 @@
 #pragma once
 // Range requests on a stored whole (RFC 9110 §14), and the forms of their answers.
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,8 +40,8 @@ struct RangeDecision {
 RangeDecision decide_range(std::string_view method, FieldSpan request_fields, FieldSpan stored_fields,
                            std::uint64_t size);
 
-/// "bytes 0-9/100": Content-Range of a 206 and of each part (§14.4).
-std::string content_range(ByteRange range, std::uint64_t size);
+/// "bytes 0-9/100", or "bytes 0-9/*" where the size is unknown: Content-Range of a 206 and of each part (§14.4).
+std::string content_range(ByteRange range, std::optional<std::uint64_t> size);
 /// "bytes */100": Content-Range of a 416 (§15.5.17).
 std::string unsatisfied_content_range(std::uint64_t size);
 
@@ -50,7 +51,7 @@ std::string multipart_boundary(std::uint64_t random_high, std::uint64_t random_l
 std::string multipart_content_type(std::string_view boundary);
 /// What stands before a part's bytes, its leading CRLF included. `content_type` is the stored one; none where empty.
 std::string multipart_part_head(std::string_view boundary, std::string_view content_type, ByteRange range,
-                                std::uint64_t size);
+                                std::optional<std::uint64_t> size);
 /// What stands after the last part's bytes.
 std::string multipart_end(std::string_view boundary);
 

@@ -36,6 +36,9 @@ std::optional<Target> resolve_reference(std::string_view reference, const Target
 /// that two authorities of one origin compare equal (RFC 9110 §4.2.3). Not lower-cased.
 std::string_view without_default_port(std::string_view scheme, std::string_view authority) noexcept;
 
+/// True where scheme, host and port of both are equal (RFC 9110 §4.3.1).
+bool same_origin(const Target& a, const Target& b) noexcept;
+
 /// True where `authority` is a valid Host value (RFC 9110 §7.2, RFC 3986 §3.2.2), empty included.
 bool is_valid_authority(std::string_view authority) noexcept;
 

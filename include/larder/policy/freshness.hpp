@@ -25,6 +25,11 @@ struct StoreRule {
   bool store_despite_authorization = false;
   bool per_identity = false;  ///< the key holds the identity, so an answer to Authorization is not shared (§3.5)
   bool honour_client_directives = true;  ///< the request's no-store counts (`client_directives: honour | ignore`)
+  /// Set-Cookie does not keep a response from being stored that itself says for how long (RFC 9111 §7.3;
+  /// `set_cookie: explicit | refuse`). Has no effect where the rule has a ttl.
+  bool store_explicit_set_cookie = true;
+  /// s-maxage does not forbid stale uses (`s_maxage: forbids_stale | allows_stale`; §5.2.2.10 says that it does).
+  bool s_maxage_allows_stale = false;
 };
 
 /// Where a freshness lifetime came from.

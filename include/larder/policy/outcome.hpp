@@ -12,9 +12,9 @@ enum class NotStored : unsigned char {
   route_off,         ///< the route says `cache: off`
   method,            ///< the request method's answers are not stored
   request_no_store,  ///< request Cache-Control: no-store (RFC 9111 §5.2.1.5)
-  range_request,     ///< the request had a Range field; the part is not stored
+  range_request,     ///< the request had a Range field, and the answer is neither the whole nor a part
   status,            ///< an error or other status which neither the rule nor the response lets be stored
-  partial_content,   ///< 206, or Content-Range on another status
+  partial_content,   ///< a 206 that is not one range in bytes, or was not asked for; Content-Range on another status
   no_store,          ///< response Cache-Control: no-store (RFC 9111 §5.2.2.5)
   private_response,  ///< response Cache-Control: private (RFC 9111 §5.2.2.7)
   must_understand,   ///< must-understand with a status whose caching rules we do not implement (§5.2.2.3)
@@ -25,6 +25,7 @@ enum class NotStored : unsigned char {
   no_lifetime,                 ///< lifetime is zero or past, and there is no validator and no stale allowance
   too_large,                   ///< body larger than the stored-object limit; relayed unstored
   incomplete,                  ///< the response was cut short (RFC 9111 §3.3)
+  changed,                     ///< what was to be completed or confirmed has another validator or length by now
   purged_while_filling,        ///< a purge newer than the start of the fill names it
   fill_budget,                 ///< the memory budget for fills in progress is used up
   upgrade,                     ///< the connection was upgraded (101)
@@ -40,6 +41,7 @@ enum class NotReused : unsigned char {
   purged,             ///< a newer purge names it
   epoch,              ///< it is of another epoch of the purge log
   stale,              ///< its freshness lifetime has passed (stale)
+  incomplete,         ///< only other parts of it are stored (RFC 9111 §3.3; Cache-Status: partial)
   no_cache,           ///< response no-cache: may be used after validation only (§5.2.2.4)
   request_no_cache,   ///< request no-cache or Pragma: no-cache (§5.2.1.4)
   request_max_age,    ///< older than the request's max-age (§5.2.1.1)

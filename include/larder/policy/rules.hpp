@@ -126,6 +126,8 @@ struct RuleSet {
   std::vector<std::shared_ptr<const Type>> types;
   std::vector<Route> routes;
   bool honour_client_directives = true;  ///< `client_directives: honour | ignore` (RFC 9111 §5.2.1)
+  bool honour_no_vary_search = true;     ///< `no_vary_search: honour | ignore`
+  bool forward_targeted_fields = false;  ///< `targeted_fields: forward | remove` (RFC 9213)
 
   /// For caching: the first route in file order that has `cache:` and matches; route is null where there is none.
   [[nodiscard]] RouteMatch match_cache(std::string_view method, std::string_view path) const;

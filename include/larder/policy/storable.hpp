@@ -12,8 +12,11 @@ namespace larder::policy {
 /// behaviour) also by the heuristic. A response that is stale at once is stored where it has a validator that a
 /// 304 can confirm (2xx only) or may be served stale. Set-Cookie is no obstacle where private="..." or no-cache="..."
 /// keeps it out of the stored fields. Answers that depend on request fields which are no part of the key are not
-/// stored: 226, 304, 412 to a precondition, 417 to Expect, and all but 200 to Range. Only answers to GET are stored.
-/// Does not look at sizes, completeness or purges: those are known later.
+/// stored: 226, 304, 412 to a precondition, 417 to Expect, and all but 200 and 206 to Range. A 206 to a Range may be
+/// stored as a part where its Content-Range names one range in bytes (§3.3). Answers to GET, HEAD and QUERY are stored;
+/// those to POST only with a Content-Location that is the target URI and an explicit lifetime (RFC 9110 §9.3.3).
+/// Set-Cookie does not matter where the response's own explicit lifetime says for how long it may be stored and the
+/// rule has no ttl (RFC 9111 §7.3). Does not look at sizes, completeness or purges: those are known later.
 NotStored storable(const http::RequestHead& request, const http::ResponseHead& response, const StoreRule& rule,
                    const Lifetime& lifetime);
 
@@ -29,7 +32,7 @@ bool is_never_stored(std::string_view name) noexcept;
 
 /// True for the final status codes whose caching requirements are implemented here (must-understand, RFC 9111
 /// §5.2.2.3): those of RFC 9110 §15, RFC 6585, RFC 7725, RFC 8470, and 207, 208 and 508 of WebDAV,
-/// without 206 and 304.
+/// and 206, without 304.
 bool is_understood(int status) noexcept;
 
 }  // namespace larder::policy

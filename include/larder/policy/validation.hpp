@@ -1,5 +1,8 @@
 #pragma once
 // Validation of stored responses (RFC 9111 §4.3): conditional requests to the origin, 304s from it.
+#include <cstdint>
+#include <optional>
+
 #include "larder/http/message.hpp"
 #include "larder/policy/freshness.hpp"
 
@@ -14,6 +17,9 @@ bool has_validator(http::FieldSpan stored_fields) noexcept;
 /// the client's own preconditions, and with them Range, whose meaning depends on them (RFC 9111 §4.3.1).
 void add_validators(http::FieldList& request_fields, http::FieldSpan stored_fields);
 
+/// Removes the client's preconditions and Range.
+void remove_preconditions(http::FieldList& request_fields);
+
 /// The head of the freshened response (RFC 9111 §3.2): the stored fields in their order, those that the 304 has too in
 /// its form, and the 304's new ones after them. Not taken from the 304: what is never stored (is_never_stored(),
 /// Connection-named), and what belongs to the bytes of the stored body: Content-Encoding, Content-Range, Content-MD5,
@@ -26,6 +32,11 @@ http::FieldList freshen(http::FieldSpan stored_fields, http::FieldSpan not_modif
 /// the validation request.
 Lifetime compute_freshened_lifetime(int stored_status, http::FieldSpan freshened, http::FieldSpan not_modified_fields,
                                     const StoreRule& rule, TimePoint request_time, TimePoint response_time);
+
+/// True where the head of a 200 to HEAD is that of the stored response to GET (RFC 9111 §4.3.5): ETag and Last-Modified
+/// are equal where it has them, and so is its length where both are known.
+bool is_head_of(http::FieldSpan head_fields, std::optional<std::uint64_t> head_length, http::FieldSpan stored_fields,
+                std::optional<std::uint64_t> stored_length) noexcept;
 
 /// True where a 304 with these fields can confirm this stored response: its strong ETag matches in strong comparison,
 /// its weak one in weak comparison, without an ETag its Last-Modified is the stored one, or it has no validator at

@@ -18,6 +18,7 @@ struct OriginRequest {
   net::RequestBody* body = nullptr;  ///< null where there is none
   bool chunked = false;              ///< the body goes as chunks, with trailers
   bool read_body_first = false;      ///< it is small: read it whole, so that it can be sent again to another server
+  std::string_view content;          ///< the body, where it was read already; `body` is null then
   /// Told of interim responses (RFC 9110 §15.2); may be empty.
   std::function<net::Awaitable<net::error_code>(const http::ResponseHead&)> on_interim;
   /// Told the connection in use, so that it can be closed from outside while we wait; null when it is over.

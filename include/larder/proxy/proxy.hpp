@@ -5,6 +5,8 @@
 //   answer           everything: story.cpp, which goes on to
 //     look up        memory, then (leading a fill) Redis
 //     miss           lead, follow or go alone: miss.cpp
+//     ask            what the origin is asked, and what its answer confirms or completes: validate.cpp, partial.cpp
+//     head           HEAD that no stored response answers: head.cpp
 //     write          unsafe methods, and the purges they cause: write.cpp
 //     relay          what the cache has no part in: relay.cpp
 #include <memory>
@@ -14,6 +16,7 @@
 #include "larder/net/exchange.hpp"
 #include "larder/net/origin_pool.hpp"
 #include "larder/policy/cache_key.hpp"
+#include "larder/policy/extent.hpp"
 #include "larder/policy/reuse.hpp"
 #include "larder/policy/rules.hpp"
 #include "larder/proxy/counters.hpp"
@@ -88,8 +91,10 @@ class Proxy {
     policy::RequestCacheControl client;
     policy::CacheKey key;
     std::vector<std::string> tags;
-    store::StoredPtr stale;    ///< found, but not to be served without asking the origin
-    SteadyTime redis_until{};  ///< when this request must be done with Redis
+    std::optional<std::string> content;  ///< of a QUERY
+    store::StoredPtr stale;              ///< found, but not to be served without asking the origin
+    SteadyTime redis_until{};            ///< when this request must be done with Redis
+    bool may_ask_redis = false;          ///< Redis has not been asked yet, and may be
     policy::NotReused reason = policy::NotReused::absent;
 
     [[nodiscard]] policy::PurgeSubject subject() const noexcept;
@@ -110,6 +115,23 @@ class Proxy {
     std::optional<policy::Seconds> age;
   };
 
+  // How the origin is asked.
+  struct Question {
+    http::FieldList fields;
+    bool validates = false;          ///< with the validators of what is stale
+    std::optional<policy::Gap> gap;  ///< only for what is missing of it
+  };
+
+  // A whole response made of what is stored and of the missing part, which is still to be read.
+  struct Completion {
+    http::FieldList fields;
+    policy::Lifetime lifetime;
+    std::uint64_t length = 0;
+    std::string_view before;  ///< stored bytes in front of the missing ones; `stored` keeps them
+    std::string_view behind;
+    store::StoredPtr stored;
+  };
+
   // How following a fill ended.
   enum class Followed : unsigned char {
     replied,       ///< the client has its answer (or is gone)
@@ -119,8 +141,12 @@ class Proxy {
 
   // story.cpp
   Awaitable<void> answer(net::Exchange& exchange);
-  Awaitable<void> get(net::Exchange& exchange, const http::RequestHead& request);
-  TransactionPtr make_transaction(const http::RequestHead& request, std::string_view client_address) const;
+  Awaitable<void> get(net::Exchange& exchange, const http::RequestHead& request, std::optional<std::string> content);
+  Awaitable<void> query(net::Exchange& exchange, const http::RequestHead& request);
+  TransactionPtr make_transaction(const http::RequestHead& request, std::string_view client_address,
+                                  std::optional<std::string> content) const;
+  bool serve_if_usable(net::Exchange& exchange, const TransactionPtr& transaction, const store::StoredPtr& stored,
+                       std::string_view tier);
   [[nodiscard]] bool is_trusted(const store::StoredResponse& stored, policy::TimePoint now) const noexcept;
 
   // hit.cpp
@@ -140,28 +166,60 @@ class Proxy {
                              bool leads);
   Awaitable<bool> look_up_remote(TransactionPtr transaction);
   Awaitable<void> pump(TransactionPtr transaction, std::string join_key, std::shared_ptr<store::Fill> fill,
-                       std::shared_ptr<OriginResponse> response, policy::Lifetime lifetime);
+                       std::shared_ptr<OriginResponse> response, policy::Lifetime lifetime,
+                       std::shared_ptr<Completion> completion);
   void finish_fill(const TransactionPtr& transaction, const std::string& join_key,
-                   const std::shared_ptr<store::Fill>& fill, const policy::Lifetime& lifetime,
-                   http::FieldSpan trailers);
-  store::StoredPtr freshen(const TransactionPtr& transaction, const http::ResponseHead& not_modified,
+                   const std::shared_ptr<store::Fill>& fill, const policy::Lifetime& lifetime, http::FieldSpan trailers,
+                   const std::shared_ptr<Completion>& completion);
+  void refresh_in_background(const TransactionPtr& transaction);
+
+  // validate.cpp
+  [[nodiscard]] Question make_question(const Transaction& transaction, bool passes_range, bool is_shared) const;
+  [[nodiscard]] store::StoredParts parts_of(const Transaction& transaction, const store::PurgeStamp& stamp,
+                                            const policy::Lifetime& lifetime, http::FieldSpan fields) const;
+  store::StoredPtr find_confirmed(const Transaction& transaction, http::FieldSpan not_modified_fields) const;
+  store::StoredPtr freshen(const Transaction& transaction, http::FieldSpan answer_fields,
                            const store::PurgeStamp& stamp, policy::TimePoint request_time,
                            policy::TimePoint response_time);
-  void keep(const store::StoredPtr& stored, const store::PurgeStamp& stamp);
-  void refresh_in_background(const TransactionPtr& transaction);
+  policy::NotStored keep(const store::StoredPtr& stored, const store::PurgeStamp& stamp);
+  void drop(const store::StoredResponse& stored);
+
+  // partial.cpp
+  std::shared_ptr<Completion> complete(const Transaction& transaction, const Question& question,
+                                       const OriginResponse& response, policy::TimePoint request_time,
+                                       policy::TimePoint response_time) const;
+  [[nodiscard]] bool is_missing_part(const Transaction& transaction, const Question& question,
+                                     const OriginResponse& response) const;
+  Awaitable<void> serve_part(net::Exchange& exchange, TransactionPtr transaction, OriginResponse& response,
+                             bool completes, store::PurgeStamp stamp, policy::TimePoint request_time,
+                             policy::TimePoint response_time);
+  store::StoredPtr keep_part(const Transaction& transaction, http::FieldSpan answer_fields, http::ByteRange part,
+                             std::optional<std::uint64_t> complete_length, std::string bytes,
+                             const store::PurgeStamp& stamp, policy::TimePoint request_time,
+                             policy::TimePoint response_time);
+
+  // head.cpp
+  Awaitable<void> head(net::Exchange& exchange, TransactionPtr transaction);
+  policy::NotStored absorb_head(Transaction& transaction, const OriginResponse& response,
+                                const store::PurgeStamp& stamp, policy::TimePoint request_time,
+                                policy::TimePoint response_time);
 
   // relay.cpp
   Awaitable<void> relay(net::Exchange& exchange, const http::RequestHead& request, Labels labels,
-                        const policy::Route* route);
-  Awaitable<void> relay_response(net::Exchange& exchange, OriginResponse& response, const Labels& labels);
+                        const policy::Route* route, const std::string* content = nullptr);
+  Awaitable<void> relay_response(net::Exchange& exchange, OriginResponse& response, const Labels& labels,
+                                 std::string* copy = nullptr);
   Awaitable<void> relay_upgraded(net::Exchange& exchange, OriginResponse& response);
   void reply_with_failure(net::Exchange& exchange, const OriginResponse& response, const Labels& labels);
   void report_origin_error(std::string_view method, std::string_view target, const OriginResponse& response);
   OriginRequest origin_request(net::Exchange* exchange, const http::RequestHead& request, http::FieldSpan fields,
-                               std::string_view client_address) const;
+                               std::string_view client_address, const std::string* content = nullptr) const;
 
   // write.cpp
   Awaitable<void> write(net::Exchange& exchange, const http::RequestHead& request);
+  void keep_answer_to_post(const http::RequestHead& request, const http::ResponseHead& head, std::string body,
+                           std::string_view client_address, const store::PurgeStamp& before,
+                           policy::TimePoint request_time, policy::TimePoint response_time);
   std::vector<policy::Selector> selectors_of(const http::RequestHead& request,
                                              const http::ResponseHead* response) const;
 

@@ -55,8 +55,8 @@ struct FillView {
   FillPhase phase = FillPhase::waiting;
   std::shared_ptr<const FillHead> head;  ///< from `streaming` on
   std::string_view bytes;                ///< body bytes from the reader's offset on; valid until the reader advances
-  std::shared_ptr<const http::FieldList> trailers;  ///< of `complete`; null where there were none
-  StoredPtr stored;                      ///< `answered`, and `complete` where it was stored
+  std::shared_ptr<const http::FieldList> trailers;            ///< of `complete`; null where there were none
+  StoredPtr stored;                                           ///< `answered`, and `complete` where it was stored
   policy::CacheOutcome outcome = policy::CacheOutcome::miss;  ///< of `answered`
   int failure_status = 0;  ///< `failed`: 502, 503 or 504 for who has been told nothing yet
 };

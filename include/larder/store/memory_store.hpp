@@ -69,6 +69,9 @@ class MemoryStore {
   /// hit where `count_hit`. Freshness is not looked at. A dead variant is removed.
   Lookup find(std::string_view canonical, http::FieldSpan request_fields, bool count_hit = true);
 
+  /// All live variants of a canonical request, newest first. Marks nothing as used.
+  [[nodiscard]] std::vector<StoredPtr> variants(std::string_view canonical) const;
+
   /// Stores `response` (replacing the variant with equal selecting fields), if it is alive since its stamp's
   /// sequence. `checked`: the sequence up to which the caller has already verified it (normally stamp.sequence).
   /// `none` where the store now holds it, or holds a variant in its place whose stamp is newer, which is never

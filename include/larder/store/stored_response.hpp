@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "larder/http/field_list.hpp"
+#include "larder/policy/extent.hpp"
 #include "larder/policy/freshness.hpp"
 #include "larder/policy/rules.hpp"
 #include "larder/policy/selector.hpp"
@@ -42,6 +43,8 @@ struct StoredParts {
   std::string reason;
   http::FieldList fields;  ///< policy::stored_fields(); without Content-Length, Age, X-Cache, X-Cache-Key
   SharedBody body;         ///< never null
+  /// Which bytes `body` holds where it is not the whole of a 200 (RFC 9111 §3.3); null for complete responses.
+  std::shared_ptr<const policy::Extent> extent;
 };
 
 class StoredResponse;
@@ -55,6 +58,11 @@ class StoredResponse : public boost::intrusive_ref_counter<StoredResponse, boost
 
   [[nodiscard]] const StoredParts& parts() const noexcept { return parts_; }
   [[nodiscard]] const std::string& body() const noexcept { return *parts_.body; }
+  [[nodiscard]] bool is_complete() const noexcept { return parts_.extent == nullptr; }
+  /// True where the body held is enough for an answer to the request (GET, HEAD or QUERY); says nothing of freshness.
+  [[nodiscard]] bool can_answer(const http::RequestHead& request) const {
+    return is_complete() || policy::can_answer(request, parts_.fields, *parts_.extent);
+  }
   [[nodiscard]] std::string_view base_key() const noexcept {
     return std::string_view(parts_.key).substr(0, parts_.base_key_size);
   }
@@ -63,7 +71,7 @@ class StoredResponse : public boost::intrusive_ref_counter<StoredResponse, boost
   [[nodiscard]] bool has_validator() const noexcept { return has_validator_; }
   /// "HTTP/1.1 200 OK\r\n" and the stored fields, each with CRLF, without the empty line: what every hit begins with.
   /// Includes Content-Length (not for 204/304) and X-Cache-Key (the base key); excludes Age, X-Cache, Cache-Status,
-  /// Connection, and Date is the stored one.
+  /// Connection, and Date is the stored one. Of an incomplete response it is no head to send.
   [[nodiscard]] std::string_view head() const noexcept { return std::string_view(text_).substr(0, head_size_); }
   /// Bytes of memory it is charged with: object, strings, fields, head and body.
   [[nodiscard]] std::size_t memory_size() const noexcept { return memory_size_; }

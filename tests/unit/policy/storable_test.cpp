@@ -60,8 +60,25 @@ using Lines = std::vector<std::string>;
 TEST_CASE("methods, request directives and interim answers") {
   check({
       {"GET", NotStored::none, {fresh}},
-      {"HEAD", NotStored::method, {fresh}, 200, {}, "HEAD"},
+      {"HEAD", NotStored::none, {fresh}, 200, {}, "HEAD"},
+      {"QUERY", NotStored::none, {fresh}, 200, {}, "QUERY"},
       {"POST", NotStored::method, {fresh}, 200, {}, "POST"},
+      {"POST, its target", NotStored::none, {fresh, {"Content-Location", "/"}}, 200, {}, "POST"},
+      {"POST, another target", NotStored::method, {fresh, {"Content-Location", "/a"}}, 200, {}, "POST"},
+      {"POST, another origin", NotStored::method, {fresh, {"Content-Location", "http://b/"}}, 200, {}, "POST"},
+      {"POST, two targets",
+       NotStored::method,
+       {fresh, {"Content-Location", "/"}, {"Content-Location", "/"}},
+       200,
+       {},
+       "POST"},
+      {"POST, heuristic lifetime",
+       NotStored::method,
+       {{"Last-Modified", old_date}, {"Content-Location", "/"}},
+       200,
+       {},
+       "POST"},
+      {"PUT, its target", NotStored::method, {fresh, {"Content-Location", "/"}}, 200, {}, "PUT"},
       {"get", NotStored::method, {fresh}, 200, {}, "get"},
       {"upgraded", NotStored::upgrade, {fresh}, 101},
       {"interim", NotStored::status, {fresh}, 103},
@@ -124,8 +141,17 @@ TEST_CASE("errors under a rule with a ttl") {
 TEST_CASE("parts and answers to one request alone") {
   const Fields range{{"Range", "bytes=0-1"}};
   check({
-      {"206", NotStored::range_request, {fresh}, 206, range},
-      {"206 unasked", NotStored::partial_content, {fresh}, 206},
+      {"206 without Content-Range", NotStored::partial_content, {fresh}, 206, range},
+      {"206", NotStored::none, {fresh, {"Content-Range", "bytes 0-4/10"}}, 206, range},
+      {"206 of unknown length", NotStored::none, {fresh, {"Content-Range", "bytes 0-4/*"}}, 206, range},
+      {"206 of lines", NotStored::partial_content, {fresh, {"Content-Range", "lines 0-4/10"}}, 206, range},
+      {"206 of nothing", NotStored::partial_content, {fresh, {"Content-Range", "bytes */10"}}, 206, range},
+      {"206 no-store",
+       NotStored::no_store,
+       {{"Cache-Control", "no-store"}, {"Content-Range", "bytes 0-4/10"}},
+       206,
+       range},
+      {"206 unasked", NotStored::partial_content, {fresh, {"Content-Range", "bytes 0-4/10"}}, 206},
       {"Content-Range on 200", NotStored::partial_content, {fresh, {"Content-Range", "bytes 0-1/2"}}},
       {"whole in answer to a range", NotStored::none, {fresh}, 200, range},
       {"416", NotStored::range_request, {fresh}, 416, range},
@@ -167,8 +193,9 @@ TEST_CASE("response directives") {
 
 TEST_CASE("Set-Cookie") {
   check({
-      {"plain", NotStored::set_cookie, {fresh, {"Set-Cookie", "a=b"}}},
-      {"old", NotStored::set_cookie, {fresh, {"Set-Cookie2", "a=b"}}},
+      {"explicit lifetime", NotStored::none, {fresh, {"Set-Cookie", "a=b"}}},
+      {"heuristic lifetime", NotStored::set_cookie, {{"Last-Modified", old_date}, {"Set-Cookie", "a=b"}}},
+      {"old, heuristic lifetime", NotStored::set_cookie, {{"Last-Modified", old_date}, {"Set-Cookie2", "a=b"}}},
       {"kept out by no-cache",
        NotStored::none,
        {{"Cache-Control", "max-age=60, no-cache=\"Set-Cookie\""}, {"Set-Cookie", "a=b"}}},
@@ -176,6 +203,17 @@ TEST_CASE("Set-Cookie") {
        NotStored::none,
        {{"Cache-Control", "max-age=60, private=\"Set-Cookie\""}, {"Set-Cookie", "a=b"}}},
   });
+}
+
+TEST_CASE("Set-Cookie keeps an answer from being stored under a ttl, or where the rules refuse it") {
+  StoreRule with_ttl;
+  with_ttl.ttl = 60s;
+  check({{"ttl", NotStored::set_cookie, {fresh, {"Set-Cookie", "a=b"}}}}, with_ttl);
+  StoreRule refusing;
+  refusing.store_explicit_set_cookie = false;
+  check({{"refused", NotStored::set_cookie, {fresh, {"Set-Cookie", "a=b"}}},
+         {"refused, old", NotStored::set_cookie, {fresh, {"Set-Cookie2", "a=b"}}}},
+        refusing);
 }
 
 TEST_CASE("Authorization") {
@@ -205,7 +243,8 @@ TEST_CASE("store_despite switches off single refusals") {
        {"no-store", NotStored::no_store, {{"Cache-Control", "no-store, max-age=60"}}}},
       {&StoreRule::store_despite_private,
        {"private", NotStored::private_response, {{"Cache-Control", "private, max-age=60"}}}},
-      {&StoreRule::store_despite_set_cookie, {"cookie", NotStored::set_cookie, {fresh, {"Set-Cookie", "a=b"}}}},
+      {&StoreRule::store_despite_set_cookie,
+       {"cookie", NotStored::set_cookie, {{"Last-Modified", old_date}, {"Set-Cookie", "a=b"}}}},
       {&StoreRule::store_despite_authorization,
        {"authorization", NotStored::authorization, {fresh}, 200, {{"Authorization", "x"}}}},
   };
@@ -252,5 +291,5 @@ TEST_CASE("fields that are kept") {
 
 TEST_CASE("understood statuses") {
   for (const int status : {200, 204, 301, 404, 451, 503, 511}) CHECK(is_understood(status));
-  for (const int status : {0, 100, 206, 226, 299, 304, 306, 418, 499, 599, 1000}) CHECK_FALSE(is_understood(status));
+  for (const int status : {0, 100, 226, 299, 304, 306, 418, 499, 599, 1000}) CHECK_FALSE(is_understood(status));
 }

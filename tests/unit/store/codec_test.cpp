@@ -134,6 +134,31 @@ TEST_CASE("a stored response survives the round trip") {
   CHECK_FALSE(lifetime.no_cache);
 }
 
+TEST_CASE("an incomplete response survives the round trip, and an impossible extent does not") {
+  const auto record_of = [](const policy::Extent& extent, std::string body) {
+    auto parts = sample_parts(std::move(body));
+    parts.extent = std::make_shared<const policy::Extent>(extent);
+    return encode(*StoredResponse::make(std::move(parts)), {});
+  };
+  const std::vector<std::pair<policy::Extent, std::string>> possible{
+      {{{{2, 4}, {7, 7}}, 10}, "abcd"}, {{{{0, 4}}, std::nullopt}, "abcde"}, {{{}, 12}, ""}, {{{}, std::nullopt}, ""}};
+  for (const auto& [extent, body] : possible) {
+    const auto decoded = decode(record_of(extent, body), {});
+    REQUIRE(std::holds_alternative<StoredPtr>(decoded));
+    const auto& stored = *std::get<StoredPtr>(decoded);
+    REQUIRE(stored.parts().extent != nullptr);
+    CHECK(*stored.parts().extent == extent);
+    CHECK(stored.body() == body);
+    CHECK_FALSE(stored.is_complete());
+  }
+  const std::vector<std::pair<policy::Extent, std::string>> impossible{{{{{2, 4}}, 10}, "ab"},
+                                                                       {{{{2, 4}}, 4}, "abc"},
+                                                                       {{{{4, 2}}, 10}, ""},
+                                                                       {{{{5, 6}, {2, 3}}, 10}, "abcd"},
+                                                                       {{{{0, ~0ULL}}, std::nullopt}, ""}};
+  for (const auto& [extent, body] : impossible) CHECK(outcome(decode(record_of(extent, body), {})) == "value");
+}
+
 TEST_CASE("age and freshness are the same on both sides of the trip") {
   auto parts = sample_parts();
   parts.lifetime.response_time = TimePoint{std::chrono::microseconds{1'700'000'000'123'999}};

@@ -1,0 +1,78 @@
+// HEAD that no stored response answers: relayed, and what it tells of a later GET is kept (RFC 9111 §4.3.5).
+#include "larder/policy/storable.hpp"
+#include "larder/policy/validation.hpp"
+#include "larder/proxy/proxy.hpp"
+
+namespace larder::proxy {
+
+Proxy::Awaitable<void> Proxy::head(net::Exchange& exchange, TransactionPtr transaction) {
+  auto& t = *transaction;
+  counters_.count(t.reason);
+  const auto stamp = shared_.log.stamp();
+  const auto request_time = wall_clock();
+  const auto origin = origin_request(&exchange, t.request, t.fields, t.client_address);
+  auto response = co_await fetch(origins_, origin);
+  const auto response_time = wall_clock();
+  Labels labels;
+  labels.outcome = policy::CacheOutcome::miss;
+  if (response.error) report_origin_error(t.method, t.target, response);
+  if ((response.error || response.head.status >= 500) && t.stale && t.reason != policy::NotReused::epoch &&
+      policy::may_serve_on_error(t.stale->parts().lifetime, t.client, response_time)) {
+    const auto& lifetime = t.stale->parts().lifetime;
+    labels.outcome = policy::CacheOutcome::stale;
+    labels.detail = response.error ? "origin_error" : "origin_5xx";
+    labels.age = lifetime.current_age(response_time);
+    labels.ttl = lifetime.freshness_lifetime - *labels.age;
+    count(&t.route(), labels.outcome);
+    serve_stored(exchange, t.request, t.stale, labels, response_time);
+    co_return;
+  }
+  labels.key = t.key.key;
+  labels.forward = forward_reason(t.reason);
+  count(&t.route(), labels.outcome);
+  if (response.error) {
+    labels.detail = "origin_error";
+    reply_with_failure(exchange, response, labels);
+    co_return;
+  }
+  const auto reason = absorb_head(t, response, stamp, request_time, response_time);
+  labels.stored = reason == policy::NotStored::none;
+  if (!labels.stored) labels.detail = policy::to_string(reason);
+  co_await relay_response(exchange, response, labels);
+}
+
+// What the head of a GET would be: it renews the stored response, shows that it has changed, or, where there is none,
+// is stored to answer the next HEAD.
+policy::NotStored Proxy::absorb_head(Transaction& transaction, const OriginResponse& response,
+                                     const store::PurgeStamp& stamp, policy::TimePoint request_time,
+                                     policy::TimePoint response_time) {
+  auto& t = transaction;
+  const auto length = response.lease.connection().length();
+  const auto answer = response_fields(response.head, shared_.cache.node_name, response_time);
+  if (t.stale) {
+    if (response.head.status != 200) return policy::NotStored::status;
+    const auto& old = t.stale->parts();
+    const auto size = old.extent ? old.extent->complete_length : std::optional<std::uint64_t>(old.body->size());
+    if (old.status == 200 && policy::is_head_of(answer, length, old.fields, size)) {
+      (void)freshen(t, answer, stamp, request_time, response_time);
+      return policy::NotStored::none;
+    }
+    drop(*t.stale);
+    t.stale = nullptr;
+  }
+  const auto& rule = t.route().store;
+  const auto lifetime = policy::compute_lifetime(response.head, rule, request_time, response_time);
+  auto reason = policy::storable(t.request, response.head, rule, lifetime);
+  if (reason == policy::NotStored::none) {
+    auto parts = parts_of(t, stamp, lifetime, answer);
+    parts.status = response.head.status;
+    parts.reason = response.head.reason;
+    parts.body = std::make_shared<const std::string>();
+    parts.extent = std::make_shared<const policy::Extent>(policy::Extent{.ranges = {}, .complete_length = length});
+    return keep(store::StoredResponse::make(std::move(parts)), stamp);
+  }
+  counters_.count(reason);
+  return reason;
+}
+
+}  // namespace larder::proxy

@@ -1,0 +1,135 @@
+// What the origin is asked about a stored response, and what its answer confirms (RFC 9111 §4.3).
+#include "larder/policy/storable.hpp"
+#include "larder/policy/validation.hpp"
+#include "larder/policy/vary.hpp"
+#include "larder/proxy/proxy.hpp"
+
+namespace larder::proxy {
+
+// `passes_range`: the answer is for one client alone, whose Range and preconditions are passed on where we have nothing
+// better to ask. `is_shared`: the answer is for everyone, so it must be whole.
+Proxy::Question Proxy::make_question(const Transaction& transaction, bool passes_range, bool is_shared) const {
+  const auto& t = transaction;
+  Question question;
+  question.fields = http::FieldList::copy_of(t.fields);
+  if (t.stale && t.stale->has_validator() && t.stale->can_answer(t.request)) {
+    question.validates = true;
+    policy::add_validators(question.fields, t.stale->parts().fields);
+    return question;
+  }
+  if (t.stale && !t.stale->is_complete()) {
+    question.gap = policy::missing_range(t.request, t.stale->parts().fields, *t.stale->parts().extent);
+  }
+  if (question.gap) {
+    policy::remove_preconditions(question.fields);
+    question.fields.add("Range", policy::range_field(*question.gap));
+    question.fields.add("If-Range", *http::first_value(t.stale->parts().fields, "ETag"));
+    return question;
+  }
+  if (passes_range) return question;
+  question.fields.remove("Range");
+  question.fields.remove("If-Range");
+  if (is_shared) {
+    question.fields.remove("If-None-Match");
+    question.fields.remove("If-Modified-Since");
+  }
+  return question;
+}
+
+// All but status, reason and body of what is stored for this transaction. `fields`: end-to-end fields of the answer.
+store::StoredParts Proxy::parts_of(const Transaction& transaction, const store::PurgeStamp& stamp,
+                                   const policy::Lifetime& lifetime, http::FieldSpan fields) const {
+  const auto& t = transaction;
+  store::StoredParts parts;
+  parts.selecting = policy::selecting_fields(policy::vary_names(fields).names, t.fields);
+  parts.key = policy::variant_key(t.key.key, parts.selecting);
+  parts.base_key_size = t.key.key.size();
+  parts.canonical = t.key.canonical;
+  parts.type = t.route().type->name;
+  parts.target = t.target;
+  parts.tags = t.tags;
+  parts.priority = t.route().type->priority;
+  parts.stamp = stamp;
+  parts.lifetime = lifetime;
+  parts.fields = policy::stored_fields(fields, t.route().store);
+  return parts;
+}
+
+policy::NotStored Proxy::keep(const store::StoredPtr& stored, const store::PurgeStamp& stamp) {
+  auto reason = policy::NotStored::purged_while_filling;
+  if (shared_.log.alive_since(stored->subject(), stamp.sequence) == store::Liveness::alive) {
+    reason = shared_.memory.insert(stored, stamp.sequence);
+  }
+  if (reason == policy::NotStored::none) {
+    counters_.stored.add();
+  } else {
+    counters_.count(reason);
+  }
+  if (reason != policy::NotStored::purged_while_filling && remote_ != nullptr) remote_->insert(stored);
+  return reason;
+}
+
+void Proxy::drop(const store::StoredResponse& stored) {
+  const store::StoredPtr held(&stored);
+  shared_.memory.erase(held);
+  if (remote_ != nullptr) remote_->remove(stored.parts().key);
+}
+
+// A 304 may confirm another stored variant than the one that was asked about (RFC 9111 §4.3.4): the one with the same
+// strong entity tag.
+store::StoredPtr Proxy::find_confirmed(const Transaction& transaction, http::FieldSpan not_modified_fields) const {
+  for (const auto& stored : shared_.memory.variants(transaction.key.canonical)) {
+    if (policy::share_strong_validator(stored->parts().fields, not_modified_fields) &&
+        stored->can_answer(transaction.request)) {
+      return stored;
+    }
+  }
+  return nullptr;
+}
+
+// Stores what `answer_fields` (of a 304 or a HEAD) confirm of transaction.stale, for this request, and refreshes the
+// other variants with the same strong entity tag as well (RFC 9111 §4.3.4).
+store::StoredPtr Proxy::freshen(const Transaction& transaction, http::FieldSpan answer_fields,
+                                const store::PurgeStamp& stamp, policy::TimePoint request_time,
+                                policy::TimePoint response_time) {
+  const auto& t = transaction;
+  const auto& rule = t.route().store;
+  const auto& old = t.stale->parts();
+  const auto fields = policy::freshen(old.fields, answer_fields);
+  const http::ResponseHead head{
+      .status = old.status, .reason = old.reason, .version = http::Version::http_1_1, .fields = fields};
+  const auto lifetime =
+      policy::compute_freshened_lifetime(old.status, fields, answer_fields, rule, request_time, response_time);
+  const auto reason = policy::storable(t.request, head, rule, lifetime);
+  auto parts = parts_of(t, stamp, lifetime, fields);
+  parts.status = old.status;
+  parts.reason = old.reason;
+  parts.body = old.body;
+  parts.extent = old.extent;
+  auto stored = store::StoredResponse::make(std::move(parts));
+  if (reason != policy::NotStored::none) {
+    counters_.count(reason);
+    drop(*t.stale);
+    return stored;
+  }
+  (void)keep(stored, stamp);
+  if (!policy::share_strong_validator(old.fields, answer_fields)) return stored;
+  for (const auto& other : shared_.memory.variants(old.canonical)) {
+    if (other == stored || other == t.stale || other->parts().selecting == stored->parts().selecting) continue;
+    if (!policy::share_strong_validator(other->parts().fields, answer_fields)) continue;
+    const auto other_fields = policy::freshen(other->parts().fields, answer_fields);
+    const auto other_lifetime = policy::compute_freshened_lifetime(other->parts().status, other_fields, answer_fields,
+                                                                   rule, request_time, response_time);
+    auto copy = parts_of(t, stamp, other_lifetime, other_fields);
+    copy.selecting = other->parts().selecting;
+    copy.key = other->parts().key;
+    copy.status = other->parts().status;
+    copy.reason = other->parts().reason;
+    copy.body = other->parts().body;
+    copy.extent = other->parts().extent;
+    (void)keep(store::StoredResponse::make(std::move(copy)), stamp);
+  }
+  return stored;
+}
+
+}  // namespace larder::proxy
