@@ -45,10 +45,12 @@ bool is_hop_by_hop(std::string_view name) noexcept {
 }
 
 bool is_end_to_end(std::string_view name) noexcept {
-  static constexpr std::array<std::string_view, 39> names{"Age",
+  static constexpr std::array<std::string_view, 41> names{"Age",
                                                           "Allow",
                                                           "Authorization",
                                                           "Cache-Control",
+                                                          "Cache-Group-Invalidation",
+                                                          "Cache-Groups",
                                                           "Cache-Status",
                                                           "CDN-Cache-Control",
                                                           "Clear-Site-Data",

@@ -1,13 +1,10 @@
 #include "larder/policy/cache_control.hpp"
 
 #include <algorithm>
-#include <string_view>
 
 namespace larder::policy {
 
 namespace {
-
-constexpr std::int64_t delta_limit = std::int64_t{1} << 31;  // RFC 9111 §1.2.2
 
 constexpr bool is_tchar(char c) noexcept {
   const bool alnum = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
@@ -66,7 +63,7 @@ void read_delta(const Directive& d, DeltaSeconds& out) noexcept {
   std::int64_t value = 0;
   for (const char c : d.argument) {
     if (c < '0' || c > '9') return;
-    value = std::min(value * 10 + (c - '0'), delta_limit);
+    value = std::min(value * 10 + (c - '0'), max_delta_seconds.count());
   }
   if (repeated && (!before.valid || before.value != Seconds{value})) return;
   out.valid = true;
@@ -76,12 +73,7 @@ void read_delta(const Directive& d, DeltaSeconds& out) noexcept {
 // The list of no-cache="..." or private="...". False where there is none that can be trusted: the whole is meant then.
 bool read_field_names(const Directive& d, std::vector<std::string>& names) {
   if (!d.has_argument || !d.well_formed) return false;
-  std::vector<std::string> read;
-  http::ListMembers members(d.argument);
-  while (const auto member = members.next()) {
-    if (!is_token(*member)) return false;
-    read.push_back(lower(*member));
-  }
+  std::vector<std::string> read = parse_field_names(d.argument);
   if (read.empty()) return false;
   names.insert(names.end(), std::make_move_iterator(read.begin()), std::make_move_iterator(read.end()));
   return true;
@@ -100,6 +92,16 @@ bool for_each_directive(http::FieldSpan fields, Visit visit) {
 }
 
 }  // namespace
+
+std::vector<std::string> parse_field_names(std::string_view list) {
+  std::vector<std::string> names;
+  http::ListMembers members(list);
+  while (const auto member = members.next()) {
+    if (!is_token(*member)) return {};
+    names.push_back(lower(*member));
+  }
+  return names;
+}
 
 ResponseCacheControl parse_response_cache_control(http::FieldSpan fields) {
   ResponseCacheControl cc;

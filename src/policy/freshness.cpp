@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "larder/http/http_date.hpp"
+#include "larder/policy/targeted_cache_control.hpp"
 
 namespace larder::policy {
 
@@ -51,11 +52,12 @@ Chosen from_rule(int status, const StoreRule& rule, bool overriding) {
   return {};
 }
 
-Chosen from_response(const http::ResponseHead& response, const ResponseCacheControl& cc, TimePoint date_value,
+Chosen from_response(const http::ResponseHead& response, const CachingDirectives& directives, TimePoint date_value,
                      TimePoint response_time) {
+  const ResponseCacheControl& cc = directives.cache_control;
   if (cc.s_maxage.present) return from_delta(cc.s_maxage, LifetimeSource::s_maxage);
   if (cc.max_age.present) return from_delta(cc.max_age, LifetimeSource::max_age);
-  if (http::find(response.fields, "Expires") != nullptr) {
+  if (!directives.targeted && http::find(response.fields, "Expires") != nullptr) {
     const auto expires = single_date(response.fields, "Expires", response_time);
     const Seconds value = expires ? whole_seconds(*expires, date_value) : Seconds{0};
     return {std::clamp(value, Seconds{0}, longest), LifetimeSource::expires};
@@ -166,7 +168,8 @@ Seconds parse_age(http::FieldSpan fields) noexcept {
 
 Lifetime compute_lifetime(const http::ResponseHead& response, const StoreRule& rule, TimePoint request_time,
                           TimePoint response_time) {
-  const ResponseCacheControl cc = parse_response_cache_control(response.fields);
+  const CachingDirectives directives = caching_directives(response.fields);
+  const ResponseCacheControl& cc = directives.cache_control;
   const TimePoint date_value = single_date(response.fields, "Date", response_time).value_or(response_time);
 
   Lifetime life;
@@ -182,7 +185,7 @@ Lifetime compute_lifetime(const http::ResponseHead& response, const StoreRule& r
   Chosen chosen;
   if (rule.ttl_override) chosen = from_rule(response.status, rule, true);
   if (chosen.source == LifetimeSource::none) {
-    chosen = from_response(response, cc, date_value, response_time);
+    chosen = from_response(response, directives, date_value, response_time);
   }
   if (chosen.source == LifetimeSource::none) chosen = from_rule(response.status, rule, false);
   if (chosen.source == LifetimeSource::none && !(rule.ttl && response.status >= 400)) {

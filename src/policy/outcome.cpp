@@ -30,6 +30,8 @@ std::string_view to_string(NotStored reason) noexcept {
       return "set_cookie";
     case NotStored::authorization:
       return "authorization";
+    case NotStored::cache_groups:
+      return "cache_groups";
     case NotStored::vary_star:
       return "vary_star";
     case NotStored::no_freshness_nor_validator:

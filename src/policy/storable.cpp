@@ -6,6 +6,8 @@
 #include "larder/http/content_range.hpp"
 #include "larder/http/hop_by_hop.hpp"
 #include "larder/http/target.hpp"
+#include "larder/policy/cache_groups.hpp"
+#include "larder/policy/targeted_cache_control.hpp"
 #include "larder/policy/validation.hpp"
 #include "larder/policy/vary.hpp"
 
@@ -108,7 +110,7 @@ NotStored storable(const http::RequestHead& request, const http::ResponseHead& r
   }
   if (answers_the_request_alone(request, response.status)) return NotStored::status;
 
-  const ResponseCacheControl cc = parse_response_cache_control(response.fields);
+  const ResponseCacheControl cc = caching_directives(response.fields).cache_control;
   // must-understand, once it is obeyed, takes the place of no-store (RFC 9111 §5.2.2.3).
   if (cc.must_understand && !is_understood(response.status)) return NotStored::must_understand;
   if (cc.no_store && !cc.must_understand && !rule.store_despite_no_store) return NotStored::no_store;
@@ -124,6 +126,7 @@ NotStored storable(const http::RequestHead& request, const http::ResponseHead& r
     return NotStored::authorization;
   }
   if (vary_names(response.fields).star) return NotStored::vary_star;
+  if (cache_groups(response.fields).overflow) return NotStored::cache_groups;
   return lifetime_refusal(response, lifetime);
 }
 
@@ -146,7 +149,7 @@ bool is_never_stored(std::string_view name) noexcept {
 }
 
 http::FieldList stored_fields(http::FieldSpan response_fields, const StoreRule& rule) {
-  const ResponseCacheControl cc = parse_response_cache_control(response_fields);
+  const ResponseCacheControl cc = caching_directives(response_fields).cache_control;
   http::FieldList kept = http::FieldList::copy_of(response_fields);
   http::remove_hop_by_hop(kept);
   kept.remove_if([&](const http::Field& field) {

@@ -8,6 +8,7 @@
 #include "larder/http/http_date.hpp"
 #include "larder/http/validator.hpp"
 #include "larder/policy/storable.hpp"
+#include "larder/policy/targeted_cache_control.hpp"
 
 namespace larder::policy {
 
@@ -48,6 +49,22 @@ bool lists(const std::vector<std::string>& names, std::string_view name) noexcep
                      [&](const std::string& listed) { return http::iequals(listed, name); });
 }
 
+// The directives of the freshened response: a field of the 304 takes the place of the stored one, which stands where
+// the 304 has none.
+ResponseCacheControl directives_after(http::FieldSpan stored_fields, http::FieldSpan not_modified_fields) {
+  const auto governs = [](std::string_view name) {
+    return http::iequals(name, "Cache-Control") || is_targeted_field(name);
+  };
+  std::vector<http::Field> fields;
+  for (const http::Field& field : not_modified_fields) {
+    if (governs(field.name)) fields.push_back(field);
+  }
+  for (const http::Field& field : stored_fields) {
+    if (governs(field.name) && http::find(not_modified_fields, field.name) == nullptr) fields.push_back(field);
+  }
+  return caching_directives(fields).cache_control;
+}
+
 // Fields that are stored by leave of a rule only; the stored response shows whether it was given.
 bool needs_leave(const ResponseCacheControl& cc, std::string_view name) noexcept {
   return http::iequals(name, "Set-Cookie") || http::iequals(name, "Set-Cookie2") || lists(cc.no_cache_fields, name) ||
@@ -78,7 +95,7 @@ void add_validators(http::FieldList& request_fields, http::FieldSpan stored_fiel
 }
 
 http::FieldList freshen(http::FieldSpan stored_fields, http::FieldSpan not_modified_fields) {
-  const ResponseCacheControl cc = parse_response_cache_control(not_modified_fields);
+  const ResponseCacheControl cc = directives_after(stored_fields, not_modified_fields);
   http::FieldList taken = http::FieldList::copy_of(not_modified_fields);
   http::remove_hop_by_hop(taken);
   taken.remove_if([&](const http::Field& field) {

@@ -4,6 +4,7 @@
 
 #include "larder/http/conditional.hpp"
 #include "larder/http/range.hpp"
+#include "larder/policy/targeted_cache_control.hpp"
 #include "larder/proxy/proxy.hpp"
 
 namespace larder::proxy {
@@ -40,7 +41,7 @@ void release_string(const void* object) { delete static_cast<const std::string*>
 std::string changed_head(int status, http::FieldSpan fields, std::string_view key, const auto& keep_field) {
   std::string head = "HTTP/1.1 " + std::to_string(status) + " " + std::string(http::reason_phrase(status)) + "\r\n";
   for (const auto& field : fields) {
-    if (keep_field(field.name)) append_field(head, field.name, field.value);
+    if (keep_field(field.name) && store::is_in_head(field)) append_field(head, field.name, field.value);
   }
   append_field(head, "X-Cache-Key", key);
   return head;
@@ -91,6 +92,11 @@ void Proxy::serve_stored(net::Exchange& exchange, const http::RequestHead& reque
   const auto& parts = stored->parts();
   lines_.clear();
   append_labels(lines_, labels);
+  if (shared_.rules->forward_targeted_fields) {
+    for (const auto& field : parts.fields.span()) {
+      if (policy::is_targeted_field(field.name)) append_field(lines_, field.name, field.value);
+    }
+  }
   net::WholeReply reply;
 
   if (http::evaluate_for_cache(request.method, request.fields, parts.status, parts.fields, now) ==

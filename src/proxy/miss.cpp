@@ -440,10 +440,12 @@ Proxy::Awaitable<Proxy::Followed> Proxy::follow(net::Exchange& exchange, Transac
           labels.key = t.key.key;
           std::string lines;
           append_labels(lines, labels);
+          auto fields = http::FieldList::copy_of(view.head->fields);
+          hide_targeted_fields(fields);
           http::ResponseHead head{.status = view.head->status,
                                   .reason = view.head->reason,
                                   .version = http::Version::http_1_1,
-                                  .fields = view.head->fields};
+                                  .fields = fields};
           if (http::evaluate_for_cache(t.method, t.fields, head.status, head.fields, now) ==
               http::Precondition::not_modified) {
             head.status = 304;

@@ -5,6 +5,7 @@
 #include "larder/http/hop_by_hop.hpp"
 #include "larder/net/error.hpp"
 #include "larder/net/tunnel.hpp"
+#include "larder/policy/targeted_cache_control.hpp"
 #include "larder/proxy/proxy.hpp"
 
 namespace larder::proxy {
@@ -87,7 +88,8 @@ Proxy::Awaitable<void> Proxy::relay_response(net::Exchange& exchange, OriginResp
                                              std::string* copy) {
   auto& connection = response.lease.connection();
   auto head = response.head;
-  const auto fields = response_fields(head, shared_.cache.node_name, wall_clock());
+  auto fields = response_fields(head, shared_.cache.node_name, wall_clock());
+  hide_targeted_fields(fields);
   head.fields = fields;
   std::string lines;
   auto complete = labels;
@@ -132,6 +134,11 @@ Proxy::Awaitable<void> Proxy::relay_response(net::Exchange& exchange, OriginResp
     sent_head = true;
   }
   exchange.on_client_gone = nullptr;
+}
+
+void Proxy::hide_targeted_fields(http::FieldList& fields) const {
+  if (shared_.rules->forward_targeted_fields) return;
+  fields.remove_if([](const http::Field& field) { return policy::is_targeted_field(field.name); });
 }
 
 Proxy::Awaitable<void> Proxy::relay_upgraded(net::Exchange& exchange, OriginResponse& response) {

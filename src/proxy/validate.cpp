@@ -1,4 +1,5 @@
 // What the origin is asked about a stored response, and what its answer confirms (RFC 9111 §4.3).
+#include "larder/policy/cache_groups.hpp"
 #include "larder/policy/storable.hpp"
 #include "larder/policy/validation.hpp"
 #include "larder/policy/vary.hpp"
@@ -48,6 +49,9 @@ store::StoredParts Proxy::parts_of(const Transaction& transaction, const store::
   parts.type = t.route().type->name;
   parts.target = t.target;
   parts.tags = t.tags;
+  for (const auto& group : policy::cache_groups(fields).names) {
+    parts.tags.push_back(policy::group_tag(t.scheme, t.authority, group));
+  }
   parts.priority = t.route().type->priority;
   parts.stamp = stamp;
   parts.lifetime = lifetime;

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "larder/net/error.hpp"
+#include "larder/policy/cache_groups.hpp"
 #include "larder/policy/invalidation.hpp"
 #include "larder/policy/storable.hpp"
 #include "larder/proxy/proxy.hpp"
@@ -23,6 +24,12 @@ std::vector<policy::Selector> Proxy::selectors_of(const http::RequestHead& reque
     if (std::find(selectors.begin(), selectors.end(), selector) == selectors.end()) {
       selectors.push_back(std::move(selector));
     }
+  }
+  if (response == nullptr) return selectors;
+  const auto groups = policy::invalidated_groups(response->fields);
+  if (groups.overflow) return {{policy::SelectorKind::all, {}}};
+  for (const auto& group : groups.names) {
+    selectors.push_back({policy::SelectorKind::tag, policy::group_tag(request.scheme, request.authority, group)});
   }
   return selectors;
 }
@@ -119,7 +126,8 @@ Proxy::Awaitable<void> Proxy::write(net::Exchange& exchange, const http::Request
   }
 
   auto head = response.head;
-  const auto fields = response_fields(head, shared_.cache.node_name, wall_clock());
+  auto fields = response_fields(head, shared_.cache.node_name, wall_clock());
+  hide_targeted_fields(fields);
   head.fields = fields;
   labels.forward_status = head.status;
   std::string lines;

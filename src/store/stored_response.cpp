@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "larder/policy/targeted_cache_control.hpp"
 #include "larder/policy/validation.hpp"
 
 namespace larder::store {
@@ -17,11 +18,6 @@ constexpr std::size_t allocation_overhead = 16;
 // Fields of a reply that are not the stored ones: written anew for each reply, or not for this connection.
 constexpr std::array<std::string_view, 6> written_elsewhere{"Age",          "X-Cache",    "X-Cache-Key",
                                                             "Cache-Status", "Connection", "Content-Length"};
-
-bool is_in_head(const http::Field& field) noexcept {
-  return std::ranges::none_of(written_elsewhere,
-                              [&field](std::string_view name) { return http::iequals(field.name, name); });
-}
 
 bool has_content_length(int status) noexcept { return status != 204 && status != 304; }
 
@@ -36,6 +32,12 @@ void shrink(std::string& text) {
 }
 
 }  // namespace
+
+bool is_in_head(const http::Field& field) noexcept {
+  return !policy::is_targeted_field(field.name) &&
+         std::ranges::none_of(written_elsewhere,
+                              [&field](std::string_view name) { return http::iequals(field.name, name); });
+}
 
 StoredPtr StoredResponse::make(StoredParts parts) {
   return StoredPtr(new StoredResponse(std::move(parts)));  // NOLINT(cppcoreguidelines-owning-memory)

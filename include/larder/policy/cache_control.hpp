@@ -1,8 +1,10 @@
 #pragma once
 // Cache-Control (RFC 9111 §5.2), with RFC 5861 and RFC 8246 directives, and Pragma (§5.4).
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "larder/http/field_list.hpp"
@@ -13,17 +15,20 @@ using Seconds = std::chrono::seconds;
 using Clock = std::chrono::system_clock;
 using TimePoint = Clock::time_point;
 
+/// Longest time that a delta-seconds can name; larger values count as this one (RFC 9111 §1.2.2).
+inline constexpr Seconds max_delta_seconds{std::int64_t{1} << 31};
+
 /// A delta-seconds directive (RFC 9111 §1.2.2). Present but malformed, negative or conflicting values are kept apart
 /// from absent ones: they make a response stale, never fresher.
 struct DeltaSeconds {
   bool present = false;
   bool valid = false;
-  Seconds value{0};  ///< huge values are clamped to 2^31
+  Seconds value{0};  ///< at most max_delta_seconds
 };
 
-/// Response directives, all Cache-Control lines taken together.
+/// Response directives, all lines of Cache-Control (or of a targeted field, RFC 9213) taken together.
 struct ResponseCacheControl {
-  bool any = false;  ///< there was a Cache-Control field
+  bool any = false;  ///< there was such a field
   bool no_store = false;
   bool no_cache = false;                     ///< unqualified form
   std::vector<std::string> no_cache_fields;  ///< no-cache="a, b", lower case
@@ -58,6 +63,9 @@ struct RequestCacheControl {
 /// without one. no-cache and private with a malformed or empty list are the unqualified form. Repeated delta-seconds
 /// must agree, else the directive is present and invalid.
 ResponseCacheControl parse_response_cache_control(http::FieldSpan fields);
+/// The names, in lower case, of the list that no-cache="..." or private="..." has as its argument (RFC 9111 §5.2.2.4).
+/// Empty where there is none or any member is no field name: the directive then means the whole response.
+std::vector<std::string> parse_field_names(std::string_view list);
 /// Parses the request's Cache-Control and Pragma lines.
 RequestCacheControl parse_request_cache_control(http::FieldSpan fields);
 

@@ -34,8 +34,8 @@ struct StoreRule {
 
 /// Where a freshness lifetime came from.
 enum class LifetimeSource : unsigned char {
-  s_maxage,       ///< Cache-Control: s-maxage
-  max_age,        ///< Cache-Control: max-age
+  s_maxage,       ///< s-maxage of Cache-Control or of a targeted field
+  max_age,        ///< max-age of either
   expires,        ///< Expires minus Date
   heuristic,      ///< a tenth of the time since Last-Modified (§4.2.2)
   rule,           ///< the type's or defaults' ttl
@@ -78,6 +78,7 @@ Seconds parse_age(http::FieldSpan fields) noexcept;
 /// Computes the lifetime of a response received at `response_time` to a request sent at `request_time`
 /// (both by our clock). Missing or malformed Date counts as `response_time`.
 ///
+/// Directives are those of caching_directives(); where they are targeted, Expires does not count (RFC 9213 §2.2).
 /// Which lifetime: s-maxage before max-age before Expires (§4.2.1), each of them zero where it is malformed or
 /// conflicts with itself; where there is none, the rule's `status_ttl` for this status, else its `ttl` (success and
 /// redirect statuses that are heuristically cacheable), else the heuristic (heuristically cacheable statuses, and any

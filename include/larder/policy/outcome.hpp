@@ -20,6 +20,7 @@ enum class NotStored : unsigned char {
   must_understand,   ///< must-understand with a status whose caching rules we do not implement (§5.2.2.3)
   set_cookie,        ///< Set-Cookie, and the rule does not say `store_despite: [set-cookie]`
   authorization,     ///< request had Authorization; nothing in the response or the rule allows sharing (§3.5)
+  cache_groups,      ///< more Cache-Groups than are kept, so that purges would not find it (RFC 9875)
   vary_star,         ///< Vary: * can never match (RFC 9111 §4.1)
   no_freshness_nor_validator,  ///< neither a freshness lifetime nor a validator: it could never be reused
   no_lifetime,                 ///< lifetime is zero or past, and there is no validator and no stale allowance

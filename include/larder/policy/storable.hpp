@@ -23,7 +23,8 @@ NotStored storable(const http::RequestHead& request, const http::ResponseHead& r
 /// The fields that a stored response keeps, in order (RFC 9111 §3.1). Left out: Connection and the fields it names, the
 /// other hop-by-hop fields, Trailer (trailers are not stored), those which are ours to write anew (Age, Content-Length,
 /// X-Cache, X-Cache-Key), and the fields listed in no-cache="..." and, unless the rule stores despite private, in
-/// private="...". Via stays. `response_fields` is the whole head, which Connection and those lists need.
+/// private="...". Directives are those of caching_directives(). Via and the targeted fields (RFC 9213) stay: a 304 may
+/// replace them. `response_fields` is the whole head, which Connection and those lists need.
 http::FieldList stored_fields(http::FieldSpan response_fields, const StoreRule& rule);
 
 /// True where the field is never kept in a stored response, whatever the response: hop-by-hop, Trailer, Age,

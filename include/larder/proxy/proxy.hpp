@@ -209,6 +209,7 @@ class Proxy {
                         const policy::Route* route, const std::string* content = nullptr);
   Awaitable<void> relay_response(net::Exchange& exchange, OriginResponse& response, const Labels& labels,
                                  std::string* copy = nullptr);
+  void hide_targeted_fields(http::FieldList& fields) const;
   Awaitable<void> relay_upgraded(net::Exchange& exchange, OriginResponse& response);
   void reply_with_failure(net::Exchange& exchange, const OriginResponse& response, const Labels& labels);
   void report_origin_error(std::string_view method, std::string_view target, const OriginResponse& response);

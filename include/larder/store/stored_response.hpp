@@ -47,6 +47,10 @@ struct StoredParts {
   std::shared_ptr<const policy::Extent> extent;
 };
 
+/// True where a stored field is sent to clients as it stands: not what is written anew for each reply, and not the
+/// targeted fields, which are meant for caches (RFC 9213).
+bool is_in_head(const http::Field& field) noexcept;
+
 class StoredResponse;
 using StoredPtr = boost::intrusive_ptr<const StoredResponse>;
 
@@ -71,7 +75,8 @@ class StoredResponse : public boost::intrusive_ref_counter<StoredResponse, boost
   [[nodiscard]] bool has_validator() const noexcept { return has_validator_; }
   /// "HTTP/1.1 200 OK\r\n" and the stored fields, each with CRLF, without the empty line: what every hit begins with.
   /// Includes Content-Length (not for 204/304) and X-Cache-Key (the base key); excludes Age, X-Cache, Cache-Status,
-  /// Connection, and Date is the stored one. Of an incomplete response it is no head to send.
+  /// Connection and targeted fields (RFC 9213), and Date is the stored one. Of an incomplete response it is no head to
+  /// send.
   [[nodiscard]] std::string_view head() const noexcept { return std::string_view(text_).substr(0, head_size_); }
   /// Bytes of memory it is charged with: object, strings, fields, head and body.
   [[nodiscard]] std::size_t memory_size() const noexcept { return memory_size_; }
