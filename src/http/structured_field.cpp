@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "larder/http/utf8.hpp"
+
 namespace larder::http::structured {
 
 namespace {
@@ -52,28 +54,6 @@ std::optional<std::string> decode_base64(std::string_view text) {
     }
   }
   return bytes;
-}
-
-// RFC 3629: shortest forms only, no surrogates, nothing above U+10FFFF.
-bool is_utf8(std::string_view text) noexcept {
-  const auto byte = [&](std::size_t at) { return static_cast<unsigned char>(text[at]); };
-  for (std::size_t i = 0; i < text.size();) {
-    const unsigned char first = byte(i);
-    if (first < 0x80) {
-      ++i;
-      continue;
-    }
-    const std::size_t size = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
-    if (first < 0xC2 || first > 0xF4 || text.size() - i < size) return false;
-    const unsigned char lowest = first == 0xE0 ? 0xA0 : first == 0xF0 ? 0x90 : 0x80;
-    const unsigned char highest = first == 0xED ? 0x9F : first == 0xF4 ? 0x8F : 0xBF;
-    if (byte(i + 1) < lowest || byte(i + 1) > highest) return false;
-    for (std::size_t next = 2; next < size; ++next) {
-      if ((byte(i + next) & 0xC0U) != 0x80U) return false;
-    }
-    i += size;
-  }
-  return true;
 }
 
 // The value of a lower-case hex digit (§4.2.10 allows no other), or -1.
