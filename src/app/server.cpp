@@ -107,6 +107,7 @@ struct Server::Impl {
                .log = log,
                .memory = memory,
                .fills = fills,
+               .variances = variances,
                .bus = nullptr,
                .origin_errors = origin_errors} {
     raise_descriptor_limit();
@@ -167,6 +168,7 @@ struct Server::Impl {
   store::PurgeLog log;
   store::MemoryStore memory;
   store::FillTable fills;
+  store::VarianceIndex variances;
   proxy::ErrorLog redis_errors;
   proxy::ErrorLog origin_errors;
   proxy::Shared shared;

@@ -76,6 +76,15 @@ std::string_view trim_ows(std::string_view s) noexcept {
   return s;
 }
 
+std::size_t unterminated_quote(std::string_view value) noexcept {
+  for (std::size_t open = value.find('"'); open != std::string_view::npos; open = value.find('"', open)) {
+    const auto after = after_quoted_string(value, open);
+    if (after == std::string_view::npos) return open;
+    open = after;
+  }
+  return std::string_view::npos;
+}
+
 std::optional<std::string_view> ListMembers::next() noexcept {
   while (!rest_.empty()) {
     std::size_t end = 0;

@@ -47,8 +47,7 @@ Directive split(std::string_view member) noexcept {
   d.argument = rest.substr(1);
   if (d.argument.size() >= 2 && d.argument.front() == '"' && d.argument.back() == '"') {
     d.argument = d.argument.substr(1, d.argument.size() - 2);
-    // Escapes have no use in any argument known here; with one the argument is taken for malformed.
-    d.well_formed = d.argument.find_first_of("\"\\") == std::string_view::npos;
+    d.well_formed = d.argument.find('"') == std::string_view::npos;
   } else {
     d.well_formed = is_token(d.argument);
   }
@@ -61,7 +60,10 @@ void read_delta(const Directive& d, DeltaSeconds& out) noexcept {
   out = DeltaSeconds{true, false, Seconds{0}};
   if (!d.well_formed || d.argument.empty()) return;
   std::int64_t value = 0;
-  for (const char c : d.argument) {
+  for (std::size_t i = 0; i < d.argument.size(); ++i) {
+    // A quoted-pair stands for its second byte (RFC 9110 §5.6.4); a token holds no backslash.
+    if (d.argument[i] == '\\' && ++i == d.argument.size()) return;
+    const char c = d.argument[i];
     if (c < '0' || c > '9') return;
     value = std::min(value * 10 + (c - '0'), max_delta_seconds.count());
   }
@@ -85,8 +87,14 @@ bool for_each_directive(http::FieldSpan fields, Visit visit) {
   for (const http::Field& field : fields) {
     if (!http::iequals(field.name, "Cache-Control")) continue;
     any = true;
+    // What an open quotation may have swallowed restricts as it stands, and permits nothing.
+    const auto quote = http::unterminated_quote(field.value);
     http::ListMembers members(field.value);
-    while (const auto member = members.next()) visit(split(*member));
+    while (const auto member = members.next()) {
+      auto directive = split(*member);
+      if (static_cast<std::size_t>(member->data() - field.value.data()) > quote) directive.well_formed = false;
+      visit(directive);
+    }
   }
   return any;
 }

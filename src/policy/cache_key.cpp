@@ -2,7 +2,8 @@
 // is one byte, so no two different requests have equal encodings:
 //   version, type, host ('h' scheme authority | '-'), identity ('-' no rule | 'a' absent | 'i' hex),
 //   'k' template text, value of each variable                             (route with `key:`, all variables known)
-//   'p' path, ('-' no query | 'q' query as it stands | 'f' each parameter)  (otherwise)
+//   'p' path, ('-' no query | 'q' query as it stands | 'f' each parameter | 'v' variance, query in normal form)
+//                                                                           (otherwise)
 //   'Q' SHA-256 of the content and its type                                 (QUERY only)
 // Stored responses carry it. A change of this form is a new version: entries of another version are then misses.
 #include "larder/policy/cache_key.hpp"
@@ -142,7 +143,7 @@ std::string md5_key(const Route& route, std::string_view canonical) {
 
 }  // namespace
 
-void canonical_request(const http::RequestHead& request, const RouteMatch& match, std::string& out) {
+std::size_t canonical_request(const http::RequestHead& request, const RouteMatch& match, std::string& out) {
   const auto& route = *match.route;
   out.clear();
   out += canonical_version;
@@ -163,11 +164,30 @@ void canonical_request(const http::RequestHead& request, const RouteMatch& match
   } else {
     out += 'a';
   }
-  if (route.key && put_template(out, *route.key, request, match.captures, identity)) return;
+  if (route.key && put_template(out, *route.key, request, match.captures, identity)) return 0;
   out += 'p';
   put(out, request.path());
+  const auto path_size = out.size();
   put_query(out, route.query, request);
+  return path_size;
 }
+
+std::string canonical_modulo(std::string_view canonical, std::size_t path_size, const RouteMatch& match,
+                             const http::RequestHead& request, const QueryVariance& variance) {
+  const auto& rule = match.route->query;
+  std::string kept;
+  for_each_kept(rule, request.query(), [&kept](std::string_view parameter) {
+    if (!kept.empty()) kept += '&';
+    kept += parameter;
+  });
+  std::string out(canonical.substr(0, path_size));
+  out += 'v';
+  put(out, encode(variance));
+  put(out, normalised_query(variance, kept));
+  return out;
+}
+
+std::string varied_path_tag(std::string_view path) { return "\x1fpath:" + std::string(path); }
 
 std::string cache_key(const http::RequestHead& request, const RouteMatch& match, std::string_view canonical) {
   const auto& route = *match.route;

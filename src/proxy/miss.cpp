@@ -108,9 +108,15 @@ Proxy::Awaitable<bool> Proxy::look_up_remote(TransactionPtr transaction) {
   auto& t = *transaction;
   if (!t.may_ask_redis || !remote_->is_readable()) co_return false;
   t.may_ask_redis = false;
-  const auto key = t.key.key;
-  const auto canonical = t.key.canonical;
+  auto key = t.key.key;
+  auto canonical = t.key.canonical;
   auto found = co_await remote_->find(key, canonical, t.fields, t.redis_until);
+  for (std::size_t i = 0; !found.stored && i < t.varied_keys.size() && remote_->is_readable(); ++i) {
+    key = t.varied_keys[i].key;
+    canonical = t.varied_keys[i].canonical;
+    auto varied = co_await remote_->find(key, canonical, t.fields, t.redis_until);
+    if (varied.stored || found.reason == policy::NotReused::absent) found = std::move(varied);
+  }
   if (!found.stored) {
     if (!t.stale) t.reason = found.reason;
     co_return false;

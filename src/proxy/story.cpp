@@ -132,17 +132,42 @@ Proxy::TransactionPtr Proxy::make_transaction(const http::RequestHead& request, 
   // Matched again, because captures are views into the path.
   t.match = shared_.rules->match_cache(t.method, t.request.path());
   if (shared_.rules->honour_client_directives) t.client = policy::parse_request_cache_control(t.fields);
-  policy::canonical_request(t.request, t.match, t.key.canonical);
+  t.path_size = policy::canonical_request(t.request, t.match, t.key.canonical);
   t.key.key = policy::cache_key(t.request, t.match, t.key.canonical);
   if (content) {
     policy::add_query_content(t.key, t.fields, *content);
     t.content = std::move(content);
+  }
+  if (t.content || !shared_.rules->honour_no_vary_search) t.path_size = 0;
+  if (t.path_size > 0 && !shared_.variances.empty()) {
+    const auto path = std::string_view(t.key.canonical).substr(0, t.path_size);
+    for (const auto& variance : shared_.variances.find(path)) t.varied_keys.push_back(key_under(t, variance));
   }
   const auto identity = t.route().identity ? policy::identity_of(*t.route().identity, t.request) : std::nullopt;
   for (const auto& tag : t.route().tags) {
     if (auto value = policy::expand(tag, t.request, t.match.captures, identity)) t.tags.push_back(std::move(*value));
   }
   return transaction;
+}
+
+policy::CacheKey Proxy::key_under(const Transaction& transaction, const policy::QueryVariance& variance) const {
+  const auto& t = transaction;
+  policy::CacheKey key;
+  key.canonical = policy::canonical_modulo(t.key.canonical, t.path_size, t.match, t.request, variance);
+  key.key = policy::cache_key(t.request, t.match, key.canonical);
+  return key;
+}
+
+// Under its own query first, then under what responses of its path have said does not matter.
+store::Lookup Proxy::find_in_memory(const Transaction& transaction, bool count_hit) {
+  const auto& t = transaction;
+  auto found = shared_.memory.find(t.key.canonical, t.fields, count_hit);
+  for (const auto& key : t.varied_keys) {
+    if (found.stored) break;
+    auto varied = shared_.memory.find(key.canonical, t.fields, count_hit);
+    if (varied.stored || found.reason == policy::NotReused::absent) found = std::move(varied);
+  }
+  return found;
 }
 
 // Serves a stored response where its freshness, the client's directives and what of it is held allow; else remembers it
@@ -186,7 +211,7 @@ Proxy::Awaitable<void> Proxy::get(net::Exchange& exchange, const http::RequestHe
   }
   t.may_ask_redis = current && remote_ != nullptr;
   // The plain look-up has counted the hit already, except where there was none.
-  auto found = shared_.memory.find(t.key.canonical, t.fields, shared_.coherence == Coherence::strict);
+  auto found = find_in_memory(t, shared_.coherence == Coherence::strict || !t.varied_keys.empty());
   if (found.stored && (!current || !is_trusted(*found.stored, wall_clock()))) {
     // It may have been purged by a node that we cannot hear; it may still be confirmed by the origin.
     t.stale = found.stored;

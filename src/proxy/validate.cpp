@@ -42,13 +42,22 @@ store::StoredParts Proxy::parts_of(const Transaction& transaction, const store::
                                    const policy::Lifetime& lifetime, http::FieldSpan fields) const {
   const auto& t = transaction;
   store::StoredParts parts;
+  auto key = t.key;
+  if (t.path_size > 0) {
+    const auto variance = policy::query_variance(fields);
+    if (!variance.is_default()) {
+      key = key_under(t, variance);
+      shared_.variances.remember(std::string_view(t.key.canonical).substr(0, t.path_size), variance);
+      parts.tags.push_back(policy::varied_path_tag(t.request.path()));
+    }
+  }
   parts.selecting = policy::selecting_fields(policy::vary_names(fields).names, t.fields);
-  parts.key = policy::variant_key(t.key.key, parts.selecting);
-  parts.base_key_size = t.key.key.size();
-  parts.canonical = t.key.canonical;
+  parts.key = policy::variant_key(key.key, parts.selecting);
+  parts.base_key_size = key.key.size();
+  parts.canonical = std::move(key.canonical);
   parts.type = t.route().type->name;
   parts.target = t.target;
-  parts.tags = t.tags;
+  parts.tags.insert(parts.tags.end(), t.tags.begin(), t.tags.end());
   for (const auto& group : policy::cache_groups(fields).names) {
     parts.tags.push_back(policy::group_tag(t.scheme, t.authority, group));
   }

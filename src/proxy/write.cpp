@@ -18,6 +18,9 @@ std::vector<policy::Selector> Proxy::selectors_of(const http::RequestHead& reque
                                                   const http::ResponseHead* response) const {
   std::vector<policy::Selector> selectors;
   for (auto& target : policy::invalidated_targets(request, response)) {
+    if (shared_.rules->honour_no_vary_search) {
+      selectors.push_back({policy::SelectorKind::tag, policy::varied_path_tag(target.substr(0, target.find('?')))});
+    }
     selectors.push_back({policy::SelectorKind::target, std::move(target)});
   }
   for (auto& selector : shared_.rules->purges(request)) {

@@ -39,6 +39,9 @@ std::optional<std::string> combined(FieldSpan fields, std::string_view name);
 /// Removes optional white space (SP / HTAB) at both ends (RFC 9110 §5.6.3).
 std::string_view trim_ows(std::string_view s) noexcept;
 
+/// Where the quoted-string begins that is never closed, or npos (RFC 9110 §5.6.4).
+std::size_t unterminated_quote(std::string_view value) noexcept;
+
 /// Walks one field value as a comma-separated list (RFC 9110 §5.6.1): empty members are skipped and
 /// commas within quoted-strings do not split. A quote that is never closed is an ordinary byte, so that it cannot hide
 /// what follows it. `next` returns members trimmed, in order. Linear in the length of the value.

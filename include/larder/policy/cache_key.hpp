@@ -1,9 +1,11 @@
 #pragma once
 // Cache keys. The canonical request is an injective, length-prefixed encoding of everything the key depends on; its md5
 // names the entry, and the canonical form is compared on each hit, because md5 is a name and never a proof.
+#include <cstddef>
 #include <string>
 #include <string_view>
 
+#include "larder/policy/no_vary_search.hpp"
 #include "larder/policy/rules.hpp"
 
 namespace larder::policy {
@@ -18,7 +20,18 @@ struct CacheKey {
 /// allocations: this is on the hit path). Holds type, host where the route says so, path, filtered query, the
 /// identity, and the expanded `key:` template where the route has one (then path and query are left out: the
 /// template is the key; identity and host still are part of it). The method is left out: HEAD and GET share an entry.
-void canonical_request(const http::RequestHead& request, const RouteMatch& match, std::string& out);
+/// Returns the length of what stands before the query; 0 where a template is the key.
+std::size_t canonical_request(const http::RequestHead& request, const RouteMatch& match, std::string& out);
+
+/// The canonical request modulo a query variance (No-Vary-Search): equal for requests that differ only in what the
+/// variance says does not matter. `canonical`: that of the request itself, `path_size`: what canonical_request()
+/// returned.
+std::string canonical_modulo(std::string_view canonical, std::size_t path_size, const RouteMatch& match,
+                             const http::RequestHead& request, const QueryVariance& variance);
+
+/// The tag of responses that answer more than their own query: what is written to any query of the path makes them
+/// stale.
+std::string varied_path_tag(std::string_view path);
 
 /// The cache key of that request: "cache:<type>:<md5 of canonical>", or "cache:" + the expanded `key:` template (bytes
 /// outside of printable ASCII, and spaces, percent-encoded; at most 512 bytes, else the md5 form). A templated key on

@@ -27,6 +27,7 @@
 #include "larder/proxy/remote_store.hpp"
 #include "larder/store/fill_table.hpp"
 #include "larder/store/memory_store.hpp"
+#include "larder/store/variance_index.hpp"
 
 namespace larder::proxy {
 
@@ -42,6 +43,7 @@ struct Shared {
   store::PurgeLog& log;
   store::MemoryStore& memory;
   store::FillTable& fills;
+  store::VarianceIndex& variances;
   PurgeBus* bus = nullptr;  ///< null without Redis
   ErrorLog& origin_errors;
 };
@@ -90,6 +92,8 @@ class Proxy {
     policy::RouteMatch match;
     policy::RequestCacheControl client;
     policy::CacheKey key;
+    std::size_t path_size = 0;                  ///< of key.canonical, up to the query; 0 where no variance applies
+    std::vector<policy::CacheKey> varied_keys;  ///< under which it may be stored too (No-Vary-Search)
     std::vector<std::string> tags;
     std::optional<std::string> content;  ///< of a QUERY
     store::StoredPtr stale;              ///< found, but not to be served without asking the origin
@@ -145,6 +149,8 @@ class Proxy {
   Awaitable<void> query(net::Exchange& exchange, const http::RequestHead& request);
   TransactionPtr make_transaction(const http::RequestHead& request, std::string_view client_address,
                                   std::optional<std::string> content) const;
+  [[nodiscard]] policy::CacheKey key_under(const Transaction& transaction, const policy::QueryVariance& variance) const;
+  store::Lookup find_in_memory(const Transaction& transaction, bool count_hit);
   bool serve_if_usable(net::Exchange& exchange, const TransactionPtr& transaction, const store::StoredPtr& stored,
                        std::string_view tier);
   [[nodiscard]] bool is_trusted(const store::StoredResponse& stored, policy::TimePoint now) const noexcept;

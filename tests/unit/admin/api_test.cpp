@@ -252,6 +252,7 @@ class Node {
   store::PurgeLog log_{7};
   store::MemoryStore memory_{store::MemoryStoreParameters{}, log_};
   store::FillTable fills_{1 << 20, 1 << 20};
+  store::VarianceIndex variances_;
   proxy::ErrorLog redis_errors_{"[CACHE ERROR]"};
   proxy::ErrorLog origin_errors_{"[ORIGIN ERROR]"};
   proxy::Shared shared_{.rules = rules_with_types(),
@@ -259,6 +260,7 @@ class Node {
                         .log = log_,
                         .memory = memory_,
                         .fills = fills_,
+                        .variances = variances_,
                         .bus = nullptr,
                         .origin_errors = origin_errors_};
   proxy::WorkerCounters counters_{0};
