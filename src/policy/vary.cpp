@@ -335,11 +335,11 @@ bool is_equal(const Selecting& stored, http::FieldSpan request_fields) {
 struct Preference {
   unsigned quality = full_rank;
   bool needs_decoding = false;
-  bool is_unwanted = false;  // equal Accept-Encoding, and not acceptable all the same
+  bool is_last_resort = false;
 
   void weigh(unsigned weight) noexcept { quality = quality * weight / full_rank; }
-  // The two lowest ranks are set aside, so that the smallest weight of a direct match stands above them.
-  [[nodiscard]] unsigned rank() const noexcept { return is_unwanted ? 0 : needs_decoding ? 1 : std::max(quality, 2U); }
+  // The lowest rank is set aside, so that the smallest weight stands above it.
+  [[nodiscard]] unsigned rank() const noexcept { return is_last_resort ? 1 : std::max(quality, 2U); }
 };
 
 bool match_coding(const Selecting& stored, http::FieldSpan stored_fields, http::FieldSpan request_fields,
@@ -349,21 +349,18 @@ bool match_coding(const Selecting& stored, http::FieldSpan stored_fields, http::
   const auto accept = http::AcceptEncoding::of(request_fields);
   const bool accepts_identity = accept.quality(http::Coding::identity) > 0;
   if (coding == http::Coding::identity) {
-    if (accepts_identity && !accept.accepts_any_coding()) return true;
-    // The origin's own choice for such a request is as good as what the request prefers.
-    preference.is_unwanted = !accepts_identity;
-    return is_equal(stored, request_fields);
+    return (accepts_identity && !accept.accepts_any_coding()) || is_equal(stored, request_fields);
   }
-  if (const auto weight = accept.quality(coding); weight > 0) {
-    preference.weigh(weight);
+  const auto weight = accept.quality(coding);
+  if (weight == http::full_weight) return true;
+  const bool is_own = is_equal(stored, request_fields);
+  if (weight > 0) {
+    if (!is_own) preference.weigh(weight);
     return true;
   }
-  if (accepts_identity && !parse_response_cache_control(stored_fields).no_transform) {
-    preference.needs_decoding = true;
-    return true;
-  }
-  preference.is_unwanted = true;
-  return is_equal(stored, request_fields);
+  preference.needs_decoding = accepts_identity && !parse_response_cache_control(stored_fields).no_transform;
+  preference.is_last_resort = !is_own;
+  return is_own || preference.needs_decoding;
 }
 
 // The one range that the request prefers to all others.

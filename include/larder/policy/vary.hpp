@@ -44,17 +44,17 @@ inline constexpr unsigned full_rank = 1000;
 struct VariantMatch {
   bool matches = false;
   bool needs_decoding = false;  ///< the client does not accept the content coding, and identity it does
-  unsigned rank = 0;            ///< 0 .. full_rank: the product of the qualities in thousandths
+  unsigned rank = 0;            ///< 1 .. full_rank: the product of the qualities in thousandths; 0 for no match
 };
 
 /// Compares a request with a stored response whose selecting_fields() encoding and header fields these are. What
-/// selecting_fields_match() finds equal matches here too; and where the mechanism of a field is known (§4.1, RFC 9110
-/// §12.5), so do responses that the request prefers:
+/// selecting_fields_match() finds equal matches here too, with full_rank: it is the origin's own choice for such a
+/// request, and were it to rank below an older one that is stale, each request would go to the origin in vain. Where
+/// the mechanism of a field is known (§4.1, RFC 9110 §12.5), so do responses that the request prefers:
 /// - accept-encoding: coded with gzip, br or zstd, where the request accepts that coding (the rank takes its weight),
 /// or
-///   identity at least and no-transform does not forbid to decode (§5.2.2.6; any direct match ranks higher); not coded,
-///   where the request accepts none of these codings, and identity. What is stored for the very same Accept-Encoding
-///   and is not acceptable ranks lowest of all.
+///   identity at least and no-transform does not forbid to decode (§5.2.2.6; any other match ranks higher); not coded,
+///   where the request accepts none of these codings, and identity.
 /// - accept-language: in one language (Content-Language) that is, in any case, the request's most preferred range, with
 ///   no other of the same weight (the rank takes that weight).
 /// Allocates nothing, but for the lists in Cache-Control of a response that needs decoding. With an empty encoding,

@@ -208,6 +208,7 @@ TEST_CASE("variants by content coding") {
       {"gzip", "gzip", "*;q=0.3", "300"},
       {"br", "br", "br;q=0.001", "2"},
       {"br, gzip", "br", "gzip;q=0.9, br;q=0.8", "800"},
+      {"gzip;q=0.9, br;q=0.8", "br", "gzip;q=0.9, br;q=0.8", "1000"},
       {none, "zstd", "zstd", "1000"},
       {"zstd", "ZSTD", "identity;q=0, zstd", "1000"},
       // Coded: who does not, and accepts identity.
@@ -220,8 +221,8 @@ TEST_CASE("variants by content coding") {
       {"gzip", "gzip", "identity;q=0", "-"},
       {"gzip", "gzip", "*;q=0", "-"},
       {"gzip", "gzip", "br, identity;q=0", "-"},
-      {none, "gzip", none, "1d"},
-      {"*;q=0", "gzip", "*;q=0", "0"},  // the origin's answer to the same request, good or bad
+      {none, "gzip", none, "1000d"},
+      {"*;q=0", "gzip", "*;q=0", "1000"},  // the origin's answer to the same request, good or bad
       // No coding.
       {"gzip", none, "gzip", "1000"},
       {"gzip", none, "GZIP;q=1.0", "1000"},
@@ -237,7 +238,7 @@ TEST_CASE("variants by content coding") {
       {none, none, "", "1000"},
       {none, none, "*;q=0", "-"},
       {none, none, "identity;q=0", "-"},
-      {"identity;q=0", none, "identity;q=0.0", "0"},
+      {"identity;q=0", none, "identity;q=0.0", "1000"},
       // Codings that nobody here takes off: as ever.
       {"deflate", "deflate", "deflate", "1000"},
       {"deflate", "deflate", "deflate, gzip", "-"},
@@ -270,7 +271,7 @@ TEST_CASE("no-transform forbids to decode") {
     const Fields response{{"Content-Encoding", "gzip"}, {"Cache-Control", value}};
     CHECK(worth(names, line("Accept-Encoding", "gzip"), response, line("Accept-Encoding", "gzip")) == "1000");
     CHECK(worth(names, line("Accept-Encoding", "gzip"), response, {}) == "-");
-    CHECK(worth(names, {}, response, {}) == "0");  // the same request gets what the origin gave it
+    CHECK(worth(names, {}, response, {}) == "1000");  // the same request gets what the origin gave it
   }
   const Fields quoted{{"Content-Encoding", "gzip"}, {"Cache-Control", "x=\"no-transform\""}};
   CHECK(worth(names, line("Accept-Encoding", "gzip"), quoted, {}) == "1d");
@@ -327,7 +328,8 @@ TEST_CASE("qualities of several fields multiply; decoding stays below") {
   const Fields stored_for{{"Accept-Encoding", "br"}, {"Accept-Language", "fr"}};
   CHECK(worth(names, stored_for, response, with_coding("gzip;q=0.5")) == "250");
   CHECK(worth(names, stored_for, response, with_coding("gzip;q=0.001")) == "2");
-  CHECK(worth(names, stored_for, response, with_coding("br")) == "1d");
+  CHECK(worth(names, stored_for, response, with_coding("zstd")) == "1d");
+  CHECK(worth(names, stored_for, response, with_coding("br")) == "500d");  // its own answer
 }
 
 TEST_CASE("without Vary everything matches, and foreign bytes nothing") {
