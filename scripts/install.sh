@@ -7,7 +7,7 @@ set -euo pipefail
 build_packages=(
   g++ cmake ninja-build ccache pkg-config
   libboost1.81-dev libhiredis-dev libssl-dev zlib1g-dev libyaml-cpp-dev libspdlog-dev libfmt-dev libcli11-dev
-  nlohmann-json3-dev
+  nlohmann-json3-dev libbrotli-dev libzstd-dev
   python3 # the demo API
 )
 test_packages=(doctest-dev redis-server openssl curl)

@@ -5,6 +5,10 @@
 #include <charconv>
 #include <optional>
 
+#include "larder/http/content_coding.hpp"
+#include "larder/http/weight.hpp"
+#include "larder/policy/cache_control.hpp"
+
 namespace larder::policy {
 
 // The encoding of one selecting field is "<length>:<name>" and then "!" where the request has no such field, or
@@ -12,18 +16,43 @@ namespace larder::policy {
 
 namespace {
 
-constexpr bool is_tchar(char c) noexcept {
-  const bool alnum = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-  return alnum || std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
-}
+// Members of a value that is brought into a normal form; a value with more is taken as it is.
+constexpr std::size_t max_members = 32;
 
-std::string lower(std::string_view s) {
-  std::string text(s);
-  for (char& c : text) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 0x20);
+constexpr char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 0x20) : c; }
+
+// Values in normal form go to one of these two: for storing, and for comparing without a copy.
+class Writer {
+ public:
+  explicit Writer(std::string& out) noexcept : out_(out) {}
+  void append(std::string_view text) { out_.append(text); }
+  void append_lower(std::string_view text) {
+    for (const char c : text) out_.push_back(lower(c));
   }
-  return text;
-}
+
+ private:
+  std::string& out_;
+};
+
+class Comparer {
+ public:
+  explicit Comparer(std::string_view expected) noexcept : rest_(expected) {}
+  void append(std::string_view text) noexcept {
+    is_equal_ = is_equal_ && rest_.starts_with(text);
+    if (is_equal_) rest_.remove_prefix(text.size());
+  }
+  void append_lower(std::string_view text) noexcept {
+    is_equal_ = is_equal_ && rest_.size() >= text.size() &&
+                std::equal(text.begin(), text.end(), rest_.begin(), [](char a, char b) { return lower(a) == b; });
+    if (is_equal_) rest_.remove_prefix(text.size());
+  }
+  // What was appended is what was expected.
+  [[nodiscard]] bool is_equal() const noexcept { return is_equal_ && rest_.empty(); }
+
+ private:
+  std::string_view rest_;
+  bool is_equal_ = true;
+};
 
 // Fields whose commas, if any, are data, so that white space about them means something.
 bool is_singleton(std::string_view name) noexcept {
@@ -38,28 +67,6 @@ bool is_weighted_tokens(std::string_view name) noexcept {
   return http::iequals(name, "accept-encoding") || http::iequals(name, "accept-language");
 }
 
-// "GZIP ; q=0.50" -> "gzip;q=0.5"; a weight of 1, the default (RFC 9110 §12.4.2), is left out. Empty for what is not
-// a token with at most a weight: nothing is known of its meaning then.
-std::optional<std::string> weighted_token(std::string_view member) {
-  const auto semicolon = member.find(';');
-  const std::string_view token = http::trim_ows(member.substr(0, semicolon));
-  if (token.empty() || !std::all_of(token.begin(), token.end(), is_tchar)) return std::nullopt;
-  std::string normal = lower(token);
-  if (semicolon == std::string_view::npos) return normal;
-
-  std::string_view weight = http::trim_ows(member.substr(semicolon + 1));
-  if (weight.size() < 3 || !http::iequals(weight.substr(0, 2), "q=")) return std::nullopt;
-  weight.remove_prefix(2);
-  if (weight.find_first_not_of("0123456789.") != std::string_view::npos) return std::nullopt;
-  if (const auto dot = weight.find('.'); dot != std::string_view::npos) {
-    if (dot == 0 || weight.find('.', dot + 1) != std::string_view::npos) return std::nullopt;
-    while (weight.back() == '0') weight.remove_suffix(1);
-    if (weight.back() == '.') weight.remove_suffix(1);
-  }
-  if (weight != "1") normal.append(";q=").append(weight);
-  return normal;
-}
-
 template <class Visit>
 void for_each_member(http::FieldSpan fields, std::string_view name, Visit visit) {
   for (const http::Field& field : fields) {
@@ -69,44 +76,197 @@ void for_each_member(http::FieldSpan fields, std::string_view name, Visit visit)
   }
 }
 
-void append_member(std::string_view member, std::string_view separator, bool& first, std::string& out) {
-  if (!first) out.append(separator);
-  out.append(member);
-  first = false;
+struct Member {
+  std::string_view text;  // a token, or a media range with its parameters
+  unsigned weight = 0;    // thousandths
+  std::size_t place = 0;  // in the list
+};
+
+// The members of a list, each read by `read`, which gives an empty optional for what it does not understand.
+class Members {
+ public:
+  // False where one is not understood, or there are too many: nothing is known of the value's meaning then.
+  template <class Read>
+  bool gather(http::FieldSpan fields, std::string_view name, Read read) noexcept {
+    bool is_understood = true;
+    for_each_member(fields, name, [&](std::string_view text) {
+      if (!is_understood) return;
+      const std::optional<Member> member = size_ < max_members ? read(text) : std::nullopt;
+      is_understood = member.has_value();
+      if (!is_understood) return;
+      members_[size_] = *member;
+      members_[size_].place = size_;
+      ++size_;
+    });
+    return is_understood;
+  }
+  Member* begin() noexcept { return members_.data(); }
+  Member* end() noexcept { return members_.data() + size_; }
+
+ private:
+  std::array<Member, max_members> members_;
+  std::size_t size_ = 0;
+};
+
+std::optional<Member> read_token(std::string_view text) noexcept {
+  const auto read = http::parse_weighted_token(text);
+  if (read.token.empty() || !read.weight) return std::nullopt;
+  return Member{read.token, *read.weight};
 }
 
-// Appends the members in normal form; false (and nothing appended) where one of them is not understood.
-bool append_weighted_tokens(http::FieldSpan fields, std::string_view name, std::string& out) {
-  std::vector<std::string> tokens;
-  bool understood = true;
-  for_each_member(fields, name, [&](std::string_view member) {
-    auto token = understood ? weighted_token(member) : std::nullopt;
-    understood = token.has_value();
-    if (token) tokens.push_back(std::move(*token));
+// As read_token(); the two old names of codings mean the same as the new ones (RFC 9110 §8.4.1).
+std::optional<Member> read_coding(std::string_view text) noexcept {
+  auto member = read_token(text);
+  if (member && (http::iequals(member->text, "x-gzip") || http::iequals(member->text, "x-compress"))) {
+    member->text.remove_prefix(2);
+  }
+  return member;
+}
+
+struct Parameter {
+  std::string_view name;
+  std::string_view value;  // with its quotes, if any
+};
+
+// Takes OWS ";" OWS name "=" (token / quoted-string) away from the front of `rest`. Empty where there is none.
+std::optional<Parameter> next_parameter(std::string_view& rest) noexcept {
+  std::string_view left = http::trim_ows(rest);
+  if (left.empty() || left.front() != ';') return std::nullopt;
+  left = http::trim_ows(left.substr(1));
+  const auto equals = left.find('=');
+  if (equals == std::string_view::npos) return std::nullopt;
+  Parameter parameter{left.substr(0, equals), {}};
+  left.remove_prefix(equals + 1);
+  std::size_t size = 0;
+  if (!left.empty() && left.front() == '"') {
+    for (size = 1; size < left.size() && left[size] != '"'; ++size) {
+      if (left[size] == '\\') ++size;
+    }
+    if (size >= left.size()) return std::nullopt;
+    ++size;
+  } else {
+    size = std::min(left.find_first_of("; \t"), left.size());
+    if (!http::is_token(left.substr(0, size))) return std::nullopt;
+  }
+  if (!http::is_token(parameter.name)) return std::nullopt;
+  parameter.value = left.substr(0, size);
+  rest = left.substr(size);
+  return parameter;
+}
+
+// type "/" subtype, parameters, and at the end a weight at most (RFC 9110 §12.5.1).
+std::optional<Member> read_media_range(std::string_view text) noexcept {
+  const auto end = std::min(text.find(';'), text.size());
+  const std::string_view range = http::trim_ows(text.substr(0, end));
+  const auto slash = std::min(range.find('/'), range.size());
+  if (slash == range.size() || !http::is_token(range.substr(0, slash)) || !http::is_token(range.substr(slash + 1))) {
+    return std::nullopt;
+  }
+  Member member{text, http::full_weight};
+  std::string_view rest = text.substr(end);
+  while (!rest.empty()) {
+    const auto before = static_cast<std::size_t>(rest.data() - text.data());
+    const auto parameter = next_parameter(rest);
+    if (!parameter) return std::nullopt;
+    if (!http::iequals(parameter->name, "q")) continue;
+    const auto weight = http::parse_qvalue(parameter->value);
+    if (!weight || !rest.empty()) return std::nullopt;
+    member.text = text.substr(0, before);
+    member.weight = *weight;
+  }
+  return member;
+}
+
+template <class Sink>
+void append_media_range(std::string_view range, Sink& sink) {
+  const auto end = std::min(range.find(';'), range.size());
+  sink.append_lower(http::trim_ows(range.substr(0, end)));
+  std::string_view rest = range.substr(end);
+  while (const auto parameter = next_parameter(rest)) {
+    sink.append(";");
+    sink.append_lower(parameter->name);
+    sink.append("=");
+    sink.append(parameter->value);
+  }
+}
+
+// ";q=0.5"; a weight of 1, the default (RFC 9110 §12.4.2), is left out.
+template <class Sink>
+void append_weight(unsigned weight, Sink& sink) {
+  if (weight == http::full_weight) return;
+  std::array<char, 4> digits{'.'};
+  std::size_t size = 1;
+  for (unsigned place = http::full_weight / 10; weight > 0; place /= 10) {
+    digits[size++] = static_cast<char>('0' + weight / place);
+    weight %= place;
+  }
+  sink.append(";q=0");
+  if (size > 1) sink.append({digits.data(), size});
+}
+
+bool is_less(std::string_view a, std::string_view b) noexcept {
+  return std::lexicographical_compare(a.begin(), a.end(), b.begin(), b.end(),
+                                      [](char x, char y) { return lower(x) < lower(y); });
+}
+
+// Each of these appends the members in normal form; false, with nothing appended, where one of them is not understood.
+template <class Sink>
+bool append_weighted_tokens(http::FieldSpan fields, std::string_view name, Sink& sink) {
+  Members members;
+  const bool is_understood = http::iequals(name, "accept-encoding") ? members.gather(fields, name, read_coding)
+                                                                    : members.gather(fields, name, read_token);
+  if (!is_understood) return false;
+  std::sort(members.begin(), members.end(), [](const Member& a, const Member& b) {
+    return a.weight != b.weight ? a.weight > b.weight : is_less(a.text, b.text);
   });
-  if (!understood) return false;
-  std::sort(tokens.begin(), tokens.end());
-  tokens.erase(std::unique(tokens.begin(), tokens.end()), tokens.end());
-  bool first = true;
-  for (const std::string& token : tokens) append_member(token, ",", first, out);
+  const Member* before = nullptr;
+  for (const Member& member : members) {
+    if (before != nullptr) {
+      if (before->weight == member.weight && http::iequals(before->text, member.text)) continue;
+      sink.append(",");
+    }
+    sink.append_lower(member.text);
+    append_weight(member.weight, sink);
+    before = &member;
+  }
   return true;
 }
 
-// Appends the value of all lines of `name` in normal form to `out`; false where the request has none.
-bool append_value(http::FieldSpan fields, std::string_view name, std::string& out) {
-  if (http::find(fields, name) == nullptr) return false;
-  bool first = true;
+template <class Sink>
+bool append_media_ranges(http::FieldSpan fields, std::string_view name, Sink& sink) {
+  Members members;
+  if (!members.gather(fields, name, read_media_range)) return false;
+  std::sort(members.begin(), members.end(), [](const Member& a, const Member& b) {
+    return a.weight != b.weight ? a.weight > b.weight : a.place < b.place;
+  });
+  for (const Member& member : members) {
+    if (&member != members.begin()) sink.append(",");
+    append_media_range(member.text, sink);
+    append_weight(member.weight, sink);
+  }
+  return true;
+}
+
+// Appends the value of all lines of `name`, of which there is one at least, in normal form.
+template <class Sink>
+void append_value(http::FieldSpan fields, std::string_view name, Sink& sink) {
+  bool is_first = true;
+  const auto append = [&](std::string_view text, std::string_view separator) {
+    if (!is_first) sink.append(separator);
+    sink.append(text);
+    is_first = false;
+  };
   if (is_singleton(name)) {
     // Cookie lines, split up by HTTP/2, belong together with "; " (RFC 9113 §8.2.3).
     const std::string_view separator = http::iequals(name, "cookie") ? "; " : ", ";
     for (const http::Field& field : fields) {
-      if (http::iequals(field.name, name)) append_member(field.value, separator, first, out);
+      if (http::iequals(field.name, name)) append(field.value, separator);
     }
-    return true;
+    return;
   }
-  if (is_weighted_tokens(name) && append_weighted_tokens(fields, name, out)) return true;
-  for_each_member(fields, name, [&](std::string_view member) { append_member(member, ",", first, out); });
-  return true;
+  if (is_weighted_tokens(name) && append_weighted_tokens(fields, name, sink)) return;
+  if (http::iequals(name, "accept") && append_media_ranges(fields, name, sink)) return;
+  for_each_member(fields, name, [&](std::string_view member) { append(member, ","); });
 }
 
 void append_netstring(std::string_view s, std::string& out) {
@@ -162,6 +322,84 @@ class Decoder {
   bool failed_ = false;
 };
 
+// §4.1: the values are equal after normalisation, or both absent.
+bool is_equal(const Selecting& stored, http::FieldSpan request_fields) {
+  const bool is_present = http::find(request_fields, stored.name) != nullptr;
+  if (!is_present || !stored.present) return is_present == stored.present;
+  Comparer comparer(stored.value);
+  append_value(request_fields, stored.name, comparer);
+  return comparer.is_equal();
+}
+
+// What the fields compared so far say of a match.
+struct Preference {
+  unsigned quality = full_rank;
+  bool needs_decoding = false;
+  bool is_last_resort = false;
+
+  void weigh(unsigned weight) noexcept { quality = quality * weight / full_rank; }
+  // The lowest rank is set aside, so that the smallest weight stands above it.
+  [[nodiscard]] unsigned rank() const noexcept { return is_last_resort ? 1 : std::max(quality, 2U); }
+};
+
+bool match_coding(const Selecting& stored, http::FieldSpan stored_fields, http::FieldSpan request_fields,
+                  Preference& preference) {
+  const auto coding = http::content_coding(stored_fields);
+  if (coding == http::Coding::other) return is_equal(stored, request_fields);
+  const auto accept = http::AcceptEncoding::of(request_fields);
+  const bool accepts_identity = accept.quality(http::Coding::identity) > 0;
+  if (coding == http::Coding::identity) {
+    return (accepts_identity && !accept.accepts_any_coding()) || is_equal(stored, request_fields);
+  }
+  const auto weight = accept.quality(coding);
+  if (weight == http::full_weight) return true;
+  const bool is_own = is_equal(stored, request_fields);
+  if (weight > 0) {
+    if (!is_own) preference.weigh(weight);
+    return true;
+  }
+  preference.needs_decoding = accepts_identity && !parse_response_cache_control(stored_fields).no_transform;
+  preference.is_last_resort = !is_own;
+  return is_own || preference.needs_decoding;
+}
+
+// The one range that the request prefers to all others.
+std::optional<Member> preferred_language(http::FieldSpan request_fields) noexcept {
+  std::optional<Member> best;
+  bool is_single = true;
+  bool is_understood = true;
+  for_each_member(request_fields, "accept-language", [&](std::string_view text) {
+    const auto member = read_token(text);
+    if (!member) {
+      is_understood = false;
+    } else if (!best || member->weight > best->weight) {
+      best = member;
+      is_single = true;
+    } else if (member->weight == best->weight && !http::iequals(member->text, best->text)) {
+      is_single = false;
+    }
+  });
+  if (!is_understood || !is_single || !best || best->weight == 0 || best->text == "*") return std::nullopt;
+  return best;
+}
+
+// RFC 9110 §12.5.4: who is offered what it prefers to all else would not be given another language.
+bool match_language(const Selecting& stored, http::FieldSpan stored_fields, http::FieldSpan request_fields,
+                    Preference& preference) {
+  if (is_equal(stored, request_fields)) return true;
+  std::string_view language;
+  std::size_t languages = 0;
+  for_each_member(stored_fields, "content-language", [&](std::string_view tag) {
+    language = tag;
+    ++languages;
+  });
+  if (languages != 1) return false;
+  const auto preferred = preferred_language(request_fields);
+  if (!preferred || !http::iequals(preferred->text, language)) return false;
+  preference.weigh(preferred->weight);
+  return true;
+}
+
 }  // namespace
 
 VaryNames vary_names(http::FieldSpan response_fields) {
@@ -170,11 +408,12 @@ VaryNames vary_names(http::FieldSpan response_fields) {
     if (!http::iequals(field.name, "Vary")) continue;
     http::ListMembers members(field.value);
     while (const auto member = members.next()) {
-      if (*member == "*" || !std::all_of(member->begin(), member->end(), is_tchar)) {
+      if (*member == "*" || !http::is_token(*member)) {
         vary.star = true;
         continue;
       }
-      std::string name = lower(*member);
+      std::string name;
+      Writer(name).append_lower(*member);
       const auto place = std::lower_bound(vary.names.begin(), vary.names.end(), name);
       if (place != vary.names.end() && *place == name) continue;
       if (vary.names.size() == max_vary_names) {
@@ -192,26 +431,41 @@ std::string selecting_fields(const std::vector<std::string>& names, http::FieldS
   std::string value;
   for (const std::string& name : names) {
     append_netstring(name, encoding);
-    value.clear();
-    if (append_value(request_fields, name, value)) {
-      encoding.push_back('=');
-      append_netstring(value, encoding);
-    } else {
+    if (http::find(request_fields, name) == nullptr) {
       encoding.push_back('!');
+      continue;
     }
+    value.clear();
+    Writer writer(value);
+    append_value(request_fields, name, writer);
+    encoding.push_back('=');
+    append_netstring(value, encoding);
   }
   return encoding;
 }
 
 bool selecting_fields_match(std::string_view stored_encoding, http::FieldSpan request_fields) {
-  if (stored_encoding.empty()) return true;
   Decoder decoder(stored_encoding);
-  std::string value;
   while (const auto field = decoder.next()) {
-    value.clear();
-    if (append_value(request_fields, field->name, value) != field->present || value != field->value) return false;
+    if (!is_equal(*field, request_fields)) return false;
   }
   return !decoder.failed();
+}
+
+VariantMatch match_variant(std::string_view stored_encoding, http::FieldSpan stored_fields,
+                           http::FieldSpan request_fields) {
+  if (stored_encoding.empty()) return {.matches = true, .needs_decoding = false, .rank = full_rank};
+  Preference preference;
+  Decoder decoder(stored_encoding);
+  while (const auto field = decoder.next()) {
+    const bool matches =
+        field->name == "accept-encoding"   ? match_coding(*field, stored_fields, request_fields, preference)
+        : field->name == "accept-language" ? match_language(*field, stored_fields, request_fields, preference)
+                                           : is_equal(*field, request_fields);
+    if (!matches) return {};
+  }
+  if (decoder.failed()) return {};
+  return {.matches = true, .needs_decoding = preference.needs_decoding, .rank = preference.rank()};
 }
 
 std::vector<std::string> selecting_names(std::string_view stored_encoding) {

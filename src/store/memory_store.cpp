@@ -285,22 +285,35 @@ Lookup MemoryStore::find(std::string_view canonical, http::FieldSpan request_fie
   const std::lock_guard lock(stripe.mutex);
   auto* entry = stripe.variants(hash, canonical);
   if (entry != nullptr) lookup.reason = policy::NotReused::vary_miss;
-  while (entry != nullptr) {
+  Entry* best = nullptr;
+  policy::VariantMatch best_match;
+  bool varies = false;
+  // Newest first: an older one must match better than what was found to take its place.
+  while (entry != nullptr && best_match.rank < policy::full_rank) {
     auto* const older = entry->older_variant;
-    if (policy::selecting_fields_match(entry->stored->parts().selecting, request_fields)) {
+    const auto& parts = entry->stored->parts();
+    const bool lacks_vary = varies && parts.selecting.empty();
+    varies = varies || !parts.selecting.empty();
+    const auto match =
+        lacks_vary ? policy::VariantMatch{} : policy::match_variant(parts.selecting, parts.fields, request_fields);
+    if (match.matches && (best == nullptr || match.rank > best_match.rank)) {
       const auto liveness = check(*entry);
       if (liveness == Liveness::alive) {
-        if (entry->credit < entry->weight.most) ++entry->credit;
-        if (count_hit) ++entry->hits;
-        lookup.stored = entry->stored;
-        lookup.reason = policy::NotReused::none;
-        return lookup;
+        best = entry;
+        best_match = match;
+      } else {
+        lookup.reason = liveness == Liveness::epoch ? policy::NotReused::epoch : policy::NotReused::purged;
+        bury(stripe, *entry, Cause::purged, graveyard);
       }
-      lookup.reason = liveness == Liveness::epoch ? policy::NotReused::epoch : policy::NotReused::purged;
-      bury(stripe, *entry, Cause::purged, graveyard);
     }
     entry = older;
   }
+  if (best == nullptr) return lookup;
+  if (best->credit < best->weight.most) ++best->credit;
+  if (count_hit) ++best->hits;
+  lookup.stored = best->stored;
+  lookup.reason = policy::NotReused::none;
+  lookup.needs_decoding = best_match.needs_decoding;
   return lookup;
 }
 

@@ -3,8 +3,7 @@
 //
 // A resource is one canonical request; it holds the variants (stored responses with different selecting header fields),
 // newest first. Eviction works on resources' variants; a hit sets a bit and never moves a node. Critical sections hold
-// one stripe's mutex, allocate nothing on a hit (but what matching selecting header fields takes) and never free a body
-// while holding it.
+// one stripe's mutex, allocate nothing on a hit (see policy::match_variant) and never free a body while holding it.
 //
 // The budget is kept exactly: bytes are reserved before anything is linked, and room is made first. Up to 64 stripes
 // share it; a stripe that holds more than its share gives way first, so that a large response (up to an eighth of the
@@ -39,6 +38,7 @@ struct MemoryStoreParameters {
 struct Lookup {
   StoredPtr stored;
   policy::NotReused reason = policy::NotReused::absent;  ///< absent, vary_miss, purged or epoch where `stored` is null
+  bool needs_decoding = false;  ///< the client accepts `stored` only without its content coding (policy::VariantMatch)
 };
 
 /// One line of a listing.
@@ -65,8 +65,10 @@ class MemoryStore {
   MemoryStore(const MemoryStore&) = delete;
   MemoryStore& operator=(const MemoryStore&) = delete;
 
-  /// Finds the newest live variant of the canonical request whose selecting fields match. Marks it as used and counts a
-  /// hit where `count_hit`. Freshness is not looked at. A dead variant is removed.
+  /// Finds the live variant of the canonical request that matches best (policy::match_variant), of equally good ones
+  /// the newest. One stored without selecting fields does not count where one with them is newer (RFC 9111 §4.1): its
+  /// Vary was left out. Marks the variant as used and counts a hit where `count_hit`. Freshness is not looked at. A
+  /// dead variant that would have been chosen is removed.
   Lookup find(std::string_view canonical, http::FieldSpan request_fields, bool count_hit = true);
 
   /// All live variants of a canonical request, newest first. Marks nothing as used.

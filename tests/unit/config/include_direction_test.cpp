@@ -40,6 +40,8 @@ const std::map<std::string, Names, std::less<>> library_owners{
     {"yaml-cpp", {"config"}},
     {"CLI", {"config", "app"}},
     {"nlohmann", {"admin"}},
+    {"brotli", {"store"}},
+    {"zstd", {"store"}},
 };
 
 struct Include {

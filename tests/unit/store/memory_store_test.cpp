@@ -141,8 +141,13 @@ TEST_CASE("variants: selected by the request's fields, newest first") {
     const auto plain = response(log, "1");
     put(store, plain);
     CHECK(get_in(store, "1", "en").stored == plain);
+    CHECK(get_in(store, "1", "it").stored == plain);
     put(store, variant(log, "1", "en"));
     CHECK(get_in(store, "1", "en").stored->parts().key == "cache:product:1:en");
+    // Older than one with Vary: its own was left out.
+    CHECK(get_in(store, "1", "it").reason == NotReused::vary_miss);
+    CHECK(get_in(store, "1", "de").stored == german);
+    store.erase(get_in(store, "1", "en").stored);
     CHECK(get_in(store, "1", "it").stored == plain);
   }
   SUBCASE("past max_variants the oldest goes") {
@@ -175,6 +180,77 @@ TEST_CASE("variants: selected by the request's fields, newest first") {
     CHECK(store.by_key("cache:product:1").size() == 2);
     CHECK(store.by_key("cache:product:2").empty());
     CHECK(store.by_key("cache:product:*").empty());
+  }
+}
+
+TEST_CASE("variants: the one that the request prefers, of equal ones the newest, of dead ones none") {
+  PurgeLog log(1);
+  MemoryStore store({}, log);
+  const auto coded = [&log](const std::string& coding, const std::string& name, bool is_fixed = false) {
+    auto parts = parts_of(log, "1");
+    const std::vector<http::Field> request{{"Accept-Encoding", coding}};
+    parts.selecting = policy::selecting_fields({"accept-encoding"}, request);
+    parts.fields.add("Content-Encoding", coding);
+    if (is_fixed) parts.fields.add("Cache-Control", "no-transform");
+    parts.key += ":" + name;
+    return StoredResponse::make(std::move(parts));
+  };
+  const auto find = [&store](std::string_view accept) {
+    const std::vector<http::Field> request{{"Accept-Encoding", accept}};
+    return store.find("canonical 1", request);
+  };
+  const auto br = coded("br", "br");
+  const auto gzip = coded("gzip", "gzip");
+  put(store, br);
+  put(store, gzip);
+
+  CHECK(find("gzip").stored == gzip);
+  CHECK(find("br").stored == br);
+  CHECK(find("br, gzip").stored == gzip);
+  CHECK(find("br, gzip;q=0.5").stored == br);
+  CHECK(find("br;q=0.1, gzip;q=0.5").stored == gzip);
+  CHECK_FALSE(find("br, gzip;q=0.5").needs_decoding);
+  CHECK(find("").stored == gzip);
+  CHECK(find("").needs_decoding);
+  CHECK(get(store, "1").stored == gzip);
+  CHECK(get(store, "1").needs_decoding);
+  CHECK(find("identity;q=0").reason == NotReused::vary_miss);
+  CHECK_FALSE(find("identity;q=0").needs_decoding);
+
+  SUBCASE("the chosen one is dead") {
+    log.apply_local(std::vector<Selector>{{SelectorKind::key, "cache:product:1:br"}}, false);
+    CHECK(find("br, gzip;q=0.5").stored == gzip);
+    CHECK(find("br, gzip;q=0.5").reason == NotReused::none);
+    CHECK(store.counters().entries == 1);
+  }
+  SUBCASE("all are dead") {
+    log.apply_local(tag("1"), false);
+    CHECK(find("br, gzip").reason == NotReused::purged);
+    CHECK(store.counters().entries == 0);
+  }
+  SUBCASE("one that may not be decoded makes room for one that may") {
+    const auto zstd = coded("zstd", "zstd", true);
+    put(store, zstd);
+    CHECK(find("zstd").stored == zstd);
+    CHECK(find("identity").stored == gzip);
+  }
+  SUBCASE("an equal request's own answer goes before an older one that it prefers") {
+    auto parts = parts_of(log, "1");
+    const std::vector<http::Field> request{{"Accept-Encoding", "br, gzip;q=0.5"}};
+    parts.selecting = policy::selecting_fields({"accept-encoding"}, request);
+    parts.fields.add("Content-Encoding", "gzip");
+    const auto own = StoredResponse::make(std::move(parts));
+    put(store, own);
+    CHECK(find("br, gzip;q=0.5").stored == own);
+    CHECK(find("br, gzip;q=0.6").stored == br);
+  }
+  SUBCASE("a hit is counted for the one that is chosen") {
+    const auto hits = [&store](const std::string& key) { return store.by_key(key).at(0).hits; };
+    const auto before_br = hits("cache:product:1:br");
+    const auto before_gzip = hits("cache:product:1:gzip");
+    (void)find("br, gzip;q=0.5");
+    CHECK(hits("cache:product:1:br") == before_br + 1);
+    CHECK(hits("cache:product:1:gzip") == before_gzip);
   }
 }
 
