@@ -1,7 +1,9 @@
 #include "larder/store/content_decoding.hpp"
 
 #include <algorithm>
+#include <array>
 #include <brotli/decode.h>
+#include <cstdint>
 #include <limits>
 #include <memory>
 #include <new>
@@ -18,6 +20,7 @@ namespace {
 
 constexpr std::size_t first_size = 4096;
 constexpr int max_window_log = 23;  // 8 MiB, RFC 9659 §3
+constexpr std::uint64_t max_window = std::uint64_t{1} << max_window_log;
 
 // Where decoders write. It is full at max_size; then one spare byte shows whether the decoder has more to write.
 class Output {
@@ -135,12 +138,45 @@ Fault decode_brotli(std::string_view bytes, Output& output) {
   }
 }
 
+std::uint64_t little_endian(std::string_view bytes) noexcept {
+  std::uint64_t value = 0;
+  for (std::size_t i = bytes.size(); i-- > 0;) value = value << 8U | static_cast<unsigned char>(bytes[i]);
+  return value;
+}
+
 // Asked at the begin of each frame, so that libzstd's decoders for formats before RFC 8878 are never reached.
 bool begins_zstd_frame(std::string_view bytes) noexcept {
   if (bytes.size() < 4) return false;
-  std::uint32_t magic = 0;
-  for (std::size_t i = 4; i-- > 0;) magic = magic << 8U | static_cast<unsigned char>(bytes[i]);
+  const auto magic = little_endian(bytes.substr(0, 4));
   return magic == ZSTD_MAGICNUMBER || (magic & ZSTD_MAGIC_SKIPPABLE_MASK) == ZSTD_MAGIC_SKIPPABLE_START;
+}
+
+// What the frame that begins here says of itself (RFC 8878 §3.1.1.1). Nothing for a skippable frame, and where the head
+// is cut off. libzstd reads it too, but does not hold frames to it that it can decode without a window, or that end
+// with an empty block.
+struct FrameHead {
+  std::uint64_t window = 0;
+  std::optional<std::uint64_t> content_size;
+};
+FrameHead read_frame_head(std::string_view bytes) noexcept {
+  constexpr std::array<std::size_t, 4> dictionary_id_sizes{0, 1, 2, 4};
+  constexpr std::array<std::size_t, 4> content_size_sizes{0, 2, 4, 8};
+  if (bytes.size() < 6 || little_endian(bytes.substr(0, 4)) != ZSTD_MAGICNUMBER) return {};
+  const auto descriptor = static_cast<unsigned char>(bytes[4]);
+  const bool is_single_segment = (descriptor & 0x20U) != 0;
+  const std::size_t at = 5 + (is_single_segment ? 0 : 1) + dictionary_id_sizes[descriptor & 3U];
+  const std::size_t size = is_single_segment && descriptor < 0x40 ? 1 : content_size_sizes[descriptor >> 6U];
+  if (bytes.size() < at + size) return {};
+  FrameHead head;
+  if (size > 0) head.content_size = little_endian(bytes.substr(at, size)) + (size == 2 ? 256 : 0);
+  if (is_single_segment) {
+    head.window = *head.content_size;
+  } else {
+    const auto window = static_cast<unsigned char>(bytes[5]);
+    const std::uint64_t base = std::uint64_t{1} << (10U + (window >> 3U));
+    head.window = base + base / 8 * (window & 7U);
+  }
+  return head;
 }
 
 Fault decode_zstd(std::string_view bytes, Output& output) {
@@ -153,6 +189,9 @@ Fault decode_zstd(std::string_view bytes, Output& output) {
     return DecodingError::unsupported;
   }
   if (!begins_zstd_frame(bytes)) return DecodingError::damaged;
+  auto frame = read_frame_head(bytes);
+  if (frame.window > max_window) return DecodingError::unsupported;
+  std::uint64_t made = 0;  // in this frame
   ZSTD_inBuffer in{bytes.data(), bytes.size(), 0};
   while (true) {
     const auto room = output.room();
@@ -160,6 +199,7 @@ Fault decode_zstd(std::string_view bytes, Output& output) {
     const auto before = in.pos;
     const auto result = ZSTD_decompressStream(context.get(), &out, &in);
     if (!output.take(out.pos)) return DecodingError::too_large;
+    made += out.pos;
     if (ZSTD_isError(result) != 0) {
       switch (ZSTD_getErrorCode(result)) {
         case ZSTD_error_frameParameter_windowTooLarge:
@@ -172,8 +212,13 @@ Fault decode_zstd(std::string_view bytes, Output& output) {
       }
     }
     if (result == 0) {
+      if (frame.content_size && made != *frame.content_size) return DecodingError::damaged;
       if (in.pos == in.size) return std::nullopt;
-      if (!begins_zstd_frame(bytes.substr(in.pos))) return DecodingError::trailing_bytes;
+      const auto rest = bytes.substr(in.pos);
+      if (!begins_zstd_frame(rest)) return DecodingError::trailing_bytes;
+      frame = read_frame_head(rest);
+      if (frame.window > max_window) return DecodingError::unsupported;
+      made = 0;
     } else if (in.pos == before && out.pos == 0) {
       return DecodingError::damaged;
     }

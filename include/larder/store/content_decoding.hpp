@@ -16,7 +16,7 @@ enum class DecodingError : unsigned char {
   damaged,         ///< not in this coding, a checksum or length differs, or the end is missing
   too_large,       ///< more than max_size bytes would come out
   trailing_bytes,  ///< something follows the end that is neither another gzip member nor another Zstandard frame
-  unsupported      ///< Coding::other, or Zstandard that needs a window of over 8 MiB (RFC 9659 §3) or a dictionary
+  unsupported      ///< Coding::other, a Zstandard window of more than 8 MiB (RFC 9659 §3), or a dictionary
 };
 /// The enumerator's own name, for logs.
 std::string_view to_string(DecodingError error) noexcept;

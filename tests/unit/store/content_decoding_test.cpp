@@ -193,6 +193,21 @@ TEST_CASE("a Zstandard window of 8 MiB and no more") {
   CHECK(decoded(Coding::zstd, zstd(text, 23)) == text);
   CHECK(decoded(Coding::zstd, zstd(text, 24)) == "error: unsupported");
   CHECK(decoded(Coding::zstd, zstd(text, 27)) == "error: unsupported");
+  // Empty frames. 0x68 is 2^(10+13) bytes, 0x69 an eighth more.
+  const std::string magic = bytes("\x28\xB5\x2F\xFD");
+  const std::string end = bytes("\x01\x00\x00");
+  CHECK(decoded(Coding::zstd, magic + bytes("\x00\x68") + end) == "");
+  CHECK(decoded(Coding::zstd, magic + bytes("\x00\x69") + end) == "error: unsupported");
+  CHECK(decoded(Coding::zstd, magic + bytes("\x00\xFF") + end) == "error: unsupported");
+  CHECK(decoded(Coding::zstd, zstd(text) + magic + bytes("\x00\x69") + end) == "error: unsupported");
+  // Single segments, whose window is their content: 4 and 8 bytes of size.
+  CHECK(decoded(Coding::zstd, magic + bytes("\x20\x00") + end) == "");
+  CHECK(decoded(Coding::zstd, magic + bytes("\xA0\x01\x00\x80\x00") + end) == "error: unsupported");
+  CHECK(decoded(Coding::zstd, magic + bytes("\xA0\x00\x00\x80\x00") + end) == "error: damaged");
+  CHECK(decoded(Coding::zstd, magic + bytes("\xE0\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF") + end) == "error: unsupported");
+  // What needs no window all the same has one: one frame with 1 byte of content, size known.
+  CHECK(decoded(Coding::zstd, magic + bytes("\x80\x90\x01\x00\x00\x00\x09\x00\x00x")) == "error: unsupported");
+  CHECK(decoded(Coding::zstd, magic + bytes("\x80\x68\x01\x00\x00\x00\x09\x00\x00x")) == "x");
   // A dictionary: frame header with a dictionary id, then an empty last block.
   CHECK(decoded(Coding::zstd, bytes("\x28\xB5\x2F\xFD\x21\x05\x00\x01\x00\x00")) == "error: unsupported");
 }
