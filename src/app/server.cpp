@@ -108,6 +108,7 @@ struct Server::Impl {
                .memory = memory,
                .fills = fills,
                .variances = variances,
+               .decoded = decoded,
                .bus = nullptr,
                .origin_errors = origin_errors} {
     raise_descriptor_limit();
@@ -169,6 +170,7 @@ struct Server::Impl {
   store::MemoryStore memory;
   store::FillTable fills;
   store::VarianceIndex variances;
+  store::DecodedBodies decoded;
   proxy::ErrorLog redis_errors;
   proxy::ErrorLog origin_errors;
   proxy::Shared shared;

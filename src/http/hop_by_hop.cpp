@@ -90,7 +90,26 @@ bool is_end_to_end(std::string_view name) noexcept {
          starts_with(name, "X-Forwarded-") || starts_with(name, "Access-Control-");
 }
 
-void remove_hop_by_hop(FieldList& fields) {
+namespace {
+
+bool tells_caches(std::string_view name) noexcept {
+  static constexpr std::array<std::string_view, 11> names{"Age",
+                                                          "Cache-Control",
+                                                          "Cache-Groups",
+                                                          "Cache-Group-Invalidation",
+                                                          "CDN-Cache-Control",
+                                                          "Date",
+                                                          "Expires",
+                                                          "No-Vary-Search",
+                                                          "Pragma",
+                                                          "Larder-Cache-Control",
+                                                          "Vary"};
+  return is_one_of(names, name);
+}
+
+}  // namespace
+
+void remove_hop_by_hop(FieldList& fields, Sender sender) {
   // Options that are no field of this message are of no interest, so one mark per field is all the memory it takes.
   const FieldSpan all = fields.span();
   std::vector<bool> marked(all.size());
@@ -100,7 +119,8 @@ void remove_hop_by_hop(FieldList& fields) {
     ListMembers options(line.value);
     while (const auto option = options.next()) {
       for (std::size_t i = 0; i < all.size(); ++i) {
-        if (!marked[i] && iequals(all[i].name, *option)) marked[i] = !is_end_to_end(*option);
+        if (!marked[i] && iequals(all[i].name, *option))
+          marked[i] = sender == Sender::origin ? !tells_caches(*option) : !is_end_to_end(*option);
       }
     }
   }

@@ -4,7 +4,7 @@
 //   'k' template text, value of each variable                             (route with `key:`, all variables known)
 //   'p' path, ('-' no query | 'q' query as it stands | 'f' each parameter | 'v' variance, query in normal form)
 //                                                                           (otherwise)
-//   'Q' SHA-256 of the content and its type                                 (QUERY only)
+//   'Q' SHA-256 of the content and its metadata                                (QUERY only)
 // Stored responses carry it. A change of this form is a new version: entries of another version are then misses.
 #include "larder/policy/cache_key.hpp"
 
@@ -213,6 +213,7 @@ void add_query_content(CacheKey& key, http::FieldSpan request_fields, std::strin
   std::string described;
   put(described, http::combined(request_fields, "Content-Type").value_or(""));
   put(described, http::combined(request_fields, "Content-Encoding").value_or(""));
+  put(described, http::combined(request_fields, "Content-Language").value_or(""));
   std::array<char, 64> hex{};
   Digest digest(Digest::Algorithm::sha256);
   digest.update(described);

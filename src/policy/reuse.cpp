@@ -47,6 +47,8 @@ Reuse decide_reuse(const Lifetime& lifetime, const RequestCacheControl& client, 
   return {Use::revalidate, NotReused::stale};
 }
 
+bool is_server_failure(int status) noexcept { return status == 500 || status == 502 || status == 503 || status == 504; }
+
 bool may_serve_on_error(const Lifetime& lifetime, const RequestCacheControl& client, TimePoint now) {
   if (lifetime.must_revalidate || lifetime.no_cache || client.no_cache || client.no_store) return false;
   // The request's own stale-if-error speaks for this request only (RFC 5861 §4), so it may widen.

@@ -66,7 +66,12 @@ bool represents_target(const http::RequestHead& request, const http::ResponseHea
   return location && location->target == base.target && http::same_origin(*location, base);
 }
 
-NotStored lifetime_refusal(const http::ResponseHead& response, const Lifetime& lifetime) {
+// "Responses with the ... status code MUST NOT be stored by a cache" (RFC 6585 §3 to §6): 428, 429, 431, 511.
+bool is_never_cacheable(int status) noexcept {
+  return status == 428 || status == 429 || status == 431 || status == 511;
+}
+
+NotStored lifetime_refusal(const http::ResponseHead& response, const StoreRule& rule, const Lifetime& lifetime) {
   const bool success = response.status >= 200 && response.status < 300;
   if (lifetime.source == LifetimeSource::none && (!success || !is_heuristically_cacheable(response.status))) {
     return NotStored::status;
@@ -74,6 +79,10 @@ NotStored lifetime_refusal(const http::ResponseHead& response, const Lifetime& l
   // A 304 is the answer to a request that would otherwise be a 2xx (RFC 9110 §13.2.1), so it confirms nothing else.
   if (success && has_validator(response.fields)) return NotStored::none;
   if (lifetime.no_cache || lifetime.source == LifetimeSource::none) return NotStored::no_freshness_nor_validator;
+  // Who sends max-stale or stale-if-error may have it.
+  if (rule.honour_client_directives && lifetime.freshness_lifetime > Seconds{0} && !lifetime.must_revalidate) {
+    return NotStored::none;
+  }
   const Seconds usable =
       lifetime.freshness_lifetime + std::max(lifetime.stale_while_revalidate, lifetime.stale_if_error);
   return lifetime.corrected_initial_age < usable ? NotStored::none : NotStored::no_lifetime;
@@ -109,6 +118,7 @@ NotStored storable(const http::RequestHead& request, const http::ResponseHead& r
     return NotStored::range_request;
   }
   if (answers_the_request_alone(request, response.status)) return NotStored::status;
+  if (is_never_cacheable(response.status) && !rule.status_ttl.contains(response.status)) return NotStored::status;
 
   const ResponseCacheControl cc = caching_directives(response.fields).cache_control;
   // must-understand, once it is obeyed, takes the place of no-store (RFC 9111 §5.2.2.3).
@@ -127,7 +137,12 @@ NotStored storable(const http::RequestHead& request, const http::ResponseHead& r
   }
   if (vary_names(response.fields).star) return NotStored::vary_star;
   if (cache_groups(response.fields).overflow) return NotStored::cache_groups;
-  return lifetime_refusal(response, lifetime);
+  return lifetime_refusal(response, rule, lifetime);
+}
+
+bool lists_fields(http::FieldSpan response_fields) {
+  const auto cc = caching_directives(response_fields).cache_control;
+  return !cc.no_cache_fields.empty() || !cc.private_fields.empty();
 }
 
 bool is_never_stored(std::string_view name) noexcept {
@@ -151,7 +166,7 @@ bool is_never_stored(std::string_view name) noexcept {
 http::FieldList stored_fields(http::FieldSpan response_fields, const StoreRule& rule) {
   const ResponseCacheControl cc = caching_directives(response_fields).cache_control;
   http::FieldList kept = http::FieldList::copy_of(response_fields);
-  http::remove_hop_by_hop(kept);
+  http::remove_hop_by_hop(kept, http::Sender::origin);
   kept.remove_if([&](const http::Field& field) {
     return is_never_stored(field.name) || lists(cc.no_cache_fields, field.name) ||
            (!rule.store_despite_private && lists(cc.private_fields, field.name));

@@ -37,10 +37,9 @@ std::string_view usable_last_modified(http::FieldSpan fields) noexcept {
   return http::parse_http_date(field->value, TimePoint{}) ? field->value : std::string_view{};
 }
 
-// What belongs to the bytes of the stored body or, in a 304, to its own empty one.
+// What the stored bytes are to be read by (RFC 9111 §3.2: what the stored response depends upon).
 bool belongs_to_body(std::string_view name) noexcept {
-  static constexpr std::array<std::string_view, 4> names{"Content-Encoding", "Content-Range", "Content-MD5",
-                                                         "Content-Digest"};
+  static constexpr std::array<std::string_view, 2> names{"Content-Encoding", "Content-Range"};
   return std::any_of(names.begin(), names.end(), [&](std::string_view own) { return http::iequals(own, name); });
 }
 
@@ -97,7 +96,7 @@ void add_validators(http::FieldList& request_fields, http::FieldSpan stored_fiel
 http::FieldList freshen(http::FieldSpan stored_fields, http::FieldSpan not_modified_fields) {
   const ResponseCacheControl cc = directives_after(stored_fields, not_modified_fields);
   http::FieldList taken = http::FieldList::copy_of(not_modified_fields);
-  http::remove_hop_by_hop(taken);
+  http::remove_hop_by_hop(taken, http::Sender::origin);
   taken.remove_if([&](const http::Field& field) {
     return is_never_stored(field.name) || belongs_to_body(field.name) ||
            (needs_leave(cc, field.name) && http::find(stored_fields, field.name) == nullptr);
@@ -120,19 +119,7 @@ http::FieldList freshen(http::FieldSpan stored_fields, http::FieldSpan not_modif
   for (const http::Field& field : taken.span()) {
     if (http::find(stored_fields, field.name) == nullptr) merged.push_back(field);
   }
-  auto freshened = http::FieldList::copy_of(merged);
-  // Origins that compress leave Accept-Encoding out of a 304's Vary; the stored body depends on it all the same.
-  const auto stored_vary = http::combined(stored_fields, "Vary");
-  const auto taken_vary = http::combined(taken, "Vary");
-  if (stored_vary && taken_vary && *stored_vary != *taken_vary) {
-    std::string both = *taken_vary;
-    http::ListMembers members(*stored_vary);
-    while (const auto member = members.next()) {
-      if (!http::has_token(taken, "Vary", *member)) both.append(both.empty() ? "" : ", ").append(*member);
-    }
-    freshened.set("Vary", both);
-  }
-  return freshened;
+  return http::FieldList::copy_of(merged);
 }
 
 Lifetime compute_freshened_lifetime(int stored_status, http::FieldSpan freshened, http::FieldSpan not_modified_fields,
@@ -149,6 +136,25 @@ Lifetime compute_freshened_lifetime(int stored_status, http::FieldSpan freshened
   head.status = stored_status;
   head.fields = fields;
   return compute_lifetime(head, rule, request_time, response_time);
+}
+
+http::FieldList decoded_fields(http::FieldSpan stored_fields) {
+  static constexpr std::array<std::string_view, 5> of_coded_bytes{"Content-Encoding", "Content-MD5", "Content-Digest",
+                                                                  "Repr-Digest", "Digest"};
+  http::FieldList fields;
+  for (const http::Field& field : stored_fields) {
+    if (std::any_of(of_coded_bytes.begin(), of_coded_bytes.end(),
+                    [&](std::string_view name) { return http::iequals(field.name, name); })) {
+      continue;
+    }
+    const auto tag = http::iequals(field.name, "ETag") ? http::parse_entity_tag(field.value) : std::nullopt;
+    if (tag && !tag->weak) {
+      fields.add(field.name, "W/" + std::string(field.value));
+    } else {
+      fields.add(field.name, field.value);
+    }
+  }
+  return fields;
 }
 
 bool is_head_of(http::FieldSpan head_fields, std::optional<std::uint64_t> head_length, http::FieldSpan stored_fields,

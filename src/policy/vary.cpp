@@ -383,17 +383,40 @@ std::optional<Member> preferred_language(http::FieldSpan request_fields) noexcep
   return best;
 }
 
-// RFC 9110 §12.5.4: who is offered what it prefers to all else would not be given another language.
-bool match_language(const Selecting& stored, http::FieldSpan stored_fields, http::FieldSpan request_fields,
-                    Preference& preference) {
-  if (is_equal(stored, request_fields)) return true;
+// The one language of a response; empty where it has none or several.
+std::string_view single_language(http::FieldSpan stored_fields) noexcept {
   std::string_view language;
   std::size_t languages = 0;
   for_each_member(stored_fields, "content-language", [&](std::string_view tag) {
     language = tag;
     ++languages;
   });
-  if (languages != 1) return false;
+  return languages == 1 ? language : std::string_view{};
+}
+
+// A value in a variant's name that no request can have.
+std::string chosen(std::string_view what) {
+  std::string value(1, '\x1f');
+  Writer(value).append_lower(what);
+  return value;
+}
+
+void append_item(const Selecting& field, const std::optional<std::string>& instead, std::string& out) {
+  append_netstring(field.name, out);
+  if (!instead && !field.present) {
+    out.push_back('!');
+    return;
+  }
+  out.push_back('=');
+  append_netstring(instead ? std::string_view(*instead) : field.value, out);
+}
+
+// RFC 9110 §12.5.4: who is offered what it prefers to all else would not be given another language.
+bool match_language(const Selecting& stored, http::FieldSpan stored_fields, http::FieldSpan request_fields,
+                    Preference& preference) {
+  if (is_equal(stored, request_fields)) return true;
+  const auto language = single_language(stored_fields);
+  if (language.empty()) return false;
   const auto preferred = preferred_language(request_fields);
   if (!preferred || !http::iequals(preferred->text, language)) return false;
   preference.weigh(preferred->weight);
@@ -466,6 +489,77 @@ VariantMatch match_variant(std::string_view stored_encoding, http::FieldSpan sto
   }
   if (decoder.failed()) return {};
   return {.matches = true, .needs_decoding = preference.needs_decoding, .rank = preference.rank()};
+}
+
+std::vector<std::string> variant_names(std::string_view stored_encoding, http::FieldSpan stored_fields) {
+  std::string first;
+  std::string second;
+  Decoder decoder(stored_encoding);
+  const auto coding = http::content_coding(stored_fields);
+  const bool is_decodable = coding != http::Coding::identity && coding != http::Coding::other;
+  const auto language = single_language(stored_fields);
+  while (const auto field = decoder.next()) {
+    if (field->name == "accept-encoding" && is_decodable) {
+      append_item(*field, chosen(http::to_string(coding)), first);
+      append_item(*field, chosen(http::to_string(coding)), second);
+      continue;
+    }
+    append_item(*field, std::nullopt, first);
+    const bool by_language = field->name == "accept-language" && !language.empty();
+    append_item(*field, by_language ? std::optional(chosen(language)) : std::nullopt, second);
+  }
+  if (first == second) return {std::move(first)};
+  return {std::move(first), std::move(second)};
+}
+
+std::vector<std::string> variant_candidates(const std::vector<std::string>& names, http::FieldSpan request_fields) {
+  const auto exact = selecting_fields(names, request_fields);
+  std::vector<std::optional<std::string>> codings{std::nullopt};
+  std::vector<std::optional<std::string>> languages{std::nullopt};
+  if (std::ranges::binary_search(names, std::string_view("accept-encoding"))) {
+    for (const auto coding : {http::Coding::gzip, http::Coding::br, http::Coding::zstd}) {
+      codings.emplace_back(chosen(http::to_string(coding)));
+    }
+  }
+  if (std::ranges::binary_search(names, std::string_view("accept-language"))) {
+    if (const auto preferred = preferred_language(request_fields)) languages.emplace_back(chosen(preferred->text));
+  }
+  std::vector<std::string> candidates;
+  for (const auto& language : languages) {
+    for (const auto& coding : codings) {
+      std::string candidate;
+      Decoder decoder(exact);
+      while (const auto field = decoder.next()) {
+        append_item(*field,
+                    field->name == "accept-encoding"   ? coding
+                    : field->name == "accept-language" ? language
+                                                       : std::nullopt,
+                    candidate);
+      }
+      candidates.push_back(std::move(candidate));
+    }
+  }
+  return candidates;
+}
+
+std::string extended_selecting(std::string_view stored_encoding, const std::vector<std::string>& names,
+                               http::FieldSpan request_fields) {
+  auto all = selecting_names(stored_encoding);
+  all.insert(all.end(), names.begin(), names.end());
+  std::ranges::sort(all);
+  all.erase(std::unique(all.begin(), all.end()), all.end());
+  const auto presented = selecting_fields(all, request_fields);
+  std::string extended;
+  Decoder decoder(presented);
+  while (const auto field = decoder.next()) {
+    Decoder stored(stored_encoding);
+    std::optional<Selecting> own;
+    while (const auto candidate = stored.next()) {
+      if (candidate->name == field->name) own = candidate;
+    }
+    append_item(own ? *own : *field, std::nullopt, extended);
+  }
+  return extended;
 }
 
 std::vector<std::string> selecting_names(std::string_view stored_encoding) {

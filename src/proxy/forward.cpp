@@ -84,7 +84,7 @@ std::string origin_request_head(const http::RequestHead& request, http::FieldSpa
 http::FieldList response_fields(const http::ResponseHead& response, std::string_view node_name,
                                 std::chrono::system_clock::time_point now) {
   auto fields = http::FieldList::copy_of(response.fields);
-  http::remove_hop_by_hop(fields);
+  http::remove_hop_by_hop(fields, http::Sender::origin);
   fields.remove_if([](const http::Field& field) {
     return http::iequals(field.name, "Content-Length") || http::iequals(field.name, "X-Cache") ||
            http::iequals(field.name, "X-Cache-Key");

@@ -16,7 +16,8 @@ Proxy::Awaitable<void> Proxy::head(net::Exchange& exchange, TransactionPtr trans
   Labels labels;
   labels.outcome = policy::CacheOutcome::miss;
   if (response.error) report_origin_error(t.method, t.target, response);
-  if ((response.error || response.head.status >= 500) && t.stale && t.reason != policy::NotReused::epoch &&
+  if ((response.error || policy::is_server_failure(response.head.status)) && t.stale &&
+      t.reason != policy::NotReused::epoch &&
       policy::may_serve_on_error(t.stale->parts().lifetime, t.client, response_time)) {
     const auto& lifetime = t.stale->parts().lifetime;
     labels.outcome = policy::CacheOutcome::stale;
@@ -24,7 +25,8 @@ Proxy::Awaitable<void> Proxy::head(net::Exchange& exchange, TransactionPtr trans
     labels.age = lifetime.current_age(response_time);
     labels.ttl = lifetime.freshness_lifetime - *labels.age;
     count(&t.route(), labels.outcome);
-    serve_stored(exchange, t.request, t.stale, labels, response_time);
+    const auto form = acceptable_form(t, t.stale);
+    serve_stored(exchange, t.request, form ? form : t.stale, labels, response_time);
     co_return;
   }
   labels.key = t.key.key;

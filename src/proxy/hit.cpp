@@ -5,6 +5,8 @@
 #include "larder/http/conditional.hpp"
 #include "larder/http/range.hpp"
 #include "larder/policy/targeted_cache_control.hpp"
+#include "larder/policy/validation.hpp"
+#include "larder/policy/vary.hpp"
 #include "larder/proxy/proxy.hpp"
 
 namespace larder::proxy {
@@ -16,6 +18,13 @@ bool belongs_in_304(std::string_view name) {
   static constexpr std::string_view names[] = {"Cache-Control", "Content-Location", "Date", "ETag", "Expires",
                                                "Vary",          "Last-Modified",    "Via"};
   return std::any_of(std::begin(names), std::end(names), [&](std::string_view n) { return http::iequals(n, name); });
+}
+
+// Not what a client has from the response whose validator it sent in If-Range.
+bool belongs_in_short_206(std::string_view name) {
+  constexpr std::string_view content = "Content-";
+  const bool is_representation_field = http::iequals(name.substr(0, content.size()), content);
+  return (!is_representation_field || http::iequals(name, "Content-Location")) && !http::iequals(name, "Last-Modified");
 }
 
 void append_field(std::string& out, std::string_view name, std::string_view value) {
@@ -67,7 +76,7 @@ bool Proxy::answer_at_once(net::Exchange& exchange) {
   if (match_.route == nullptr || match_.route->cache_off) return false;
   policy::canonical_request(request, match_, canonical_);
   const auto found = shared_.memory.find(canonical_, request.fields);
-  if (!found.stored) return false;
+  if (!found.stored || found.needs_decoding) return false;
   const auto now = wall_clock();
   if (!is_trusted(*found.stored, now)) return false;
   policy::RequestCacheControl client;
@@ -87,11 +96,38 @@ bool Proxy::answer_at_once(net::Exchange& exchange) {
   return true;
 }
 
+// The stored response as this client accepts it: as it is, or without its content coding. Null where that cannot be
+// taken off: then it serves others only.
+store::StoredPtr Proxy::acceptable_form(const Transaction& transaction, const store::StoredPtr& stored) {
+  const auto& parts = stored->parts();
+  if (!policy::match_variant(parts.selecting, parts.fields, transaction.fields).needs_decoding) return stored;
+  if (!stored->is_complete()) return nullptr;
+  const auto body = shared_.decoded.body_of(parts.body, http::content_coding(parts.fields), shared_.cache.max_object);
+  if (!body) return nullptr;
+  store::StoredParts plain;
+  plain.key = parts.key;
+  plain.base_key_size = parts.base_key_size;
+  plain.canonical = parts.canonical;
+  plain.selecting = parts.selecting;
+  plain.type = parts.type;
+  plain.target = parts.target;
+  plain.stamp = parts.stamp;
+  plain.lifetime = parts.lifetime;
+  plain.status = parts.status;
+  plain.reason = parts.reason;
+  plain.fields = policy::decoded_fields(parts.fields);
+  plain.body = body;
+  return store::StoredResponse::make(std::move(plain));
+}
+
 void Proxy::serve_stored(net::Exchange& exchange, const http::RequestHead& request, const store::StoredPtr& stored,
                          const Labels& labels, policy::TimePoint now) {
   const auto& parts = stored->parts();
   lines_.clear();
-  append_labels(lines_, labels);
+  auto complete = labels;
+  complete.key = {};
+  complete.stored_key = stored->base_key();
+  append_labels(lines_, complete);
   if (shared_.rules->forward_targeted_fields) {
     for (const auto& field : parts.fields.span()) {
       if (policy::is_targeted_field(field.name)) append_field(lines_, field.name, field.value);
@@ -117,8 +153,11 @@ void Proxy::serve_stored(net::Exchange& exchange, const http::RequestHead& reque
     const auto offset = parts.extent ? parts.extent->offset_of(part.first) : part.first;
     return std::string_view(body).substr(static_cast<std::size_t>(offset), static_cast<std::size_t>(part.size()));
   };
-  const auto all_but_type = [](std::string_view name) { return !http::iequals(name, "Content-Type"); };
   const auto all = [](std::string_view) { return true; };
+  // Who sent If-Range has the representation's other fields already (RFC 9110 §15.3.7).
+  const bool is_short = http::find(request.fields, "If-Range") != nullptr;
+  const auto of_part = [is_short](std::string_view name) { return !is_short || belongs_in_short_206(name); };
+  const auto of_parts = [&](std::string_view name) { return of_part(name) && !http::iequals(name, "Content-Type"); };
   switch (range.kind) {
     case http::RangeDecision::Kind::whole: {
       if (stored->is_complete()) {
@@ -144,7 +183,7 @@ void Proxy::serve_stored(net::Exchange& exchange, const http::RequestHead& reque
     case http::RangeDecision::Kind::partial: {
       if (range.ranges.size() == 1) {
         const auto part = range.ranges.front();
-        auto head = changed_head(206, parts.fields, stored->base_key(), all);
+        auto head = changed_head(206, parts.fields, stored->base_key(), of_part);
         append_field(head, "Content-Range", http::content_range(part, complete_length));
         append_field(head, "Content-Length", std::to_string(part.size()));
         lines_.insert(0, head);
@@ -160,7 +199,7 @@ void Proxy::serve_stored(net::Exchange& exchange, const http::RequestHead& reque
         multipart->append(bytes_of(part));
       }
       multipart->append(http::multipart_end(boundary));
-      auto head = changed_head(206, parts.fields, stored->base_key(), all_but_type);
+      auto head = changed_head(206, parts.fields, stored->base_key(), of_parts);
       append_field(head, "Content-Type", http::multipart_content_type(boundary));
       append_field(head, "Content-Length", std::to_string(multipart->size()));
       lines_.insert(0, head);

@@ -48,6 +48,11 @@ void Proxy::append_labels(std::string& lines, const Labels& labels) const {
     lines += "\r\n";
   }
   lines.append("X-Cache: ").append(policy::to_string(labels.outcome)).append("\r\n");
+  if (!labels.is_local) append_cache_status(lines, labels);
+  if (!labels.key.empty()) lines.append("X-Cache-Key: ").append(labels.key).append("\r\n");
+}
+
+void Proxy::append_cache_status(std::string& lines, const Labels& labels) const {
   lines.append("Cache-Status: ").append(shared_.cache.node_name);
   if (labels.forward.empty()) {
     lines += "; hit";
@@ -65,8 +70,10 @@ void Proxy::append_labels(std::string& lines, const Labels& labels) const {
     append_number(lines, labels.ttl->count());
   }
   if (!labels.detail.empty()) lines.append("; detail=").append(labels.detail);
+  if (const auto key = labels.key.empty() ? labels.stored_key : labels.key; !key.empty()) {
+    lines.append("; key=\"").append(key).append("\"");
+  }
   lines += "\r\n";
-  if (!labels.key.empty()) lines.append("X-Cache-Key: ").append(labels.key).append("\r\n");
 }
 
 }  // namespace larder::proxy

@@ -117,6 +117,11 @@ Proxy::Awaitable<bool> Proxy::look_up_remote(TransactionPtr transaction) {
     auto varied = co_await remote_->find(key, canonical, t.fields, t.redis_until);
     if (varied.stored || found.reason == policy::NotReused::absent) found = std::move(varied);
   }
+  t.vary_names = std::move(found.vary_names);
+  if (found.stored && !acceptable_form(t, found.stored)) {
+    found.stored = nullptr;
+    found.reason = policy::NotReused::vary_miss;
+  }
   if (!found.stored) {
     if (!t.stale) t.reason = found.reason;
     co_return false;
@@ -158,7 +163,8 @@ Proxy::Awaitable<void> Proxy::lead(net::Exchange* exchange, TransactionPtr trans
       labels.stored = true;
     }
     count(&t.route(), outcome);
-    serve_stored(*exchange, t.request, stored, labels, now);
+    const auto form = acceptable_form(t, stored);
+    serve_stored(*exchange, t.request, form ? form : stored, labels, now);
   };
 
   if (exchange != nullptr) {
@@ -216,7 +222,7 @@ Proxy::Awaitable<void> Proxy::lead(net::Exchange* exchange, TransactionPtr trans
     response = OriginResponse{};
   }
 
-  const bool origin_failed = response.error || response.head.status >= 500;
+  const bool origin_failed = response.error || policy::is_server_failure(response.head.status);
   if (response.error) report_origin_error(t.method, t.target, response);
   if (origin_failed && t.stale && t.reason != policy::NotReused::epoch && t.stale->can_answer(t.request) &&
       policy::may_serve_on_error(t.stale->parts().lifetime, t.client, response_time)) {
@@ -242,7 +248,8 @@ Proxy::Awaitable<void> Proxy::lead(net::Exchange* exchange, TransactionPtr trans
     serve(freshened, policy::CacheOutcome::revalidated, {});
     co_return;
   }
-  if (response.head.status == 206 && passes_range) {
+  const bool asked_for_range = http::find(question.fields, "Range") != nullptr;
+  if (response.head.status == 206 && passes_range && asked_for_range) {
     leadership.decline();
     co_await serve_part(*exchange, transaction, response, has_part, fill->stamp(), request_time, response_time);
     co_return;
@@ -252,6 +259,8 @@ Proxy::Awaitable<void> Proxy::lead(net::Exchange* exchange, TransactionPtr trans
       completion ? completion->lifetime : policy::compute_lifetime(response.head, rule, request_time, response_time);
   auto reason = completion ? policy::NotStored::none : policy::storable(t.request, response.head, rule, lifetime);
   if (response.head.status == 101) reason = policy::NotStored::upgrade;
+  // A part that nobody asked for, or a refresh of the whole that got one.
+  if (response.head.status == 206 && !completion) reason = policy::NotStored::partial_content;
   const auto length = completion ? completion->length : response.lease.connection().length();
   if (reason == policy::NotStored::none && length && *length > shared_.cache.max_object) {
     reason = policy::NotStored::too_large;
@@ -294,7 +303,9 @@ Proxy::Awaitable<void> Proxy::lead(net::Exchange* exchange, TransactionPtr trans
     head.reason = response.head.reason;
     head.fields = response_fields(response.head, shared_.cache.node_name, response_time);
   }
-  head.selecting = policy::selecting_fields(policy::vary_names(head.fields).names, t.fields);
+  head.selecting = selecting_of(t, head.fields);
+  head.shared_fields = policy::stored_fields(head.fields, rule);
+  head.lifetime = lifetime;
   fill->publish_head(std::move(head));
   if (completion) (void)fill->append(completion->before);
   auto& connection = response.lease.connection();
@@ -407,7 +418,8 @@ Proxy::Awaitable<Proxy::Followed> Proxy::follow(net::Exchange& exchange, Transac
           labels.forward = {};
           labels.age = t.stale->parts().lifetime.current_age(now);
           count(&t.route(), labels.outcome);
-          serve_stored(exchange, t.request, t.stale, labels, now);
+          const auto form = acceptable_form(t, t.stale);
+          serve_stored(exchange, t.request, form ? form : t.stale, labels, now);
         } else {
           OriginResponse failure;
           failure.error = view.failure_status == 504   ? net::make_error_code(net::Error::origin_timeout)
@@ -439,14 +451,19 @@ Proxy::Awaitable<Proxy::Followed> Proxy::follow(net::Exchange& exchange, Transac
           labels.forward_status = view.head->status;
           labels.stored = view.phase == store::FillPhase::complete && view.stored != nullptr;
           count(&t.route(), labels.outcome);
-          if (labels.stored) {
+          // What no-cache="..." and private="..." list is for the leader's client alone, and is not stored.
+          const bool is_whole_head = !leads || !policy::lists_fields(view.head->fields);
+          const auto age = view.head->lifetime.current_age(now);
+          if (!leads) labels.age = age;
+          labels.ttl = view.head->lifetime.freshness_lifetime - age;
+          if (labels.stored && is_whole_head) {
             serve_stored(exchange, t.request, view.stored, labels, now);
             co_return Followed::replied;
           }
           labels.key = t.key.key;
           std::string lines;
           append_labels(lines, labels);
-          auto fields = http::FieldList::copy_of(view.head->fields);
+          auto fields = http::FieldList::copy_of(leads ? view.head->fields : view.head->shared_fields);
           hide_targeted_fields(fields);
           http::ResponseHead head{.status = view.head->status,
                                   .reason = view.head->reason,

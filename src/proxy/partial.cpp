@@ -127,6 +127,7 @@ Proxy::Awaitable<void> Proxy::serve_part(net::Exchange& exchange, TransactionPtr
   labels.key = t.key.key;
   labels.forward = forward_reason(t.reason);
   labels.forward_status = 206;
+  labels.ttl = lifetime.freshness_lifetime - lifetime.current_age(response_time);
   count(&t.route(), labels.outcome);
   if (reason != policy::NotStored::none) {
     counters_.count(reason);

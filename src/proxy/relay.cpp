@@ -45,7 +45,7 @@ OriginRequest Proxy::origin_request(net::Exchange* exchange, const http::Request
     origin.on_interim = [exchange](const http::ResponseHead& head) -> Awaitable<net::error_code> {
       auto interim = head;
       auto interim_fields = http::FieldList::copy_of(head.fields);
-      http::remove_hop_by_hop(interim_fields);
+      http::remove_hop_by_hop(interim_fields, http::Sender::origin);
       interim.fields = interim_fields;
       co_return co_await exchange->reply.interim(interim);
     };
@@ -184,7 +184,9 @@ void Proxy::report_origin_error(std::string_view method, std::string_view target
 void Proxy::reply_with_failure(net::Exchange& exchange, const OriginResponse& response, const Labels& labels) {
   if (exchange.reply.begun()) return;
   std::string lines;
-  append_labels(lines, labels);
+  auto local = labels;
+  local.is_local = true;
+  append_labels(lines, local);
   std::string text;
   switch (status_of(response.error)) {
     case 400:

@@ -22,14 +22,9 @@ std::chrono::milliseconds left(SteadyTime until) {
   return std::max(rest, std::chrono::milliseconds{1});
 }
 
-// Seconds an entry stays in Redis: while it is fresh or may be served stale. What can never be served without asking
-// the origin first (no-cache, max-age=0) stays as long as validation is worth while.
+// Seconds an entry stays in Redis: as long as it can be of use to anyone.
 std::int64_t time_to_live(const store::StoredResponse& stored) {
-  const auto& lifetime = stored.parts().lifetime;
-  const auto stale = std::max(lifetime.stale_while_revalidate, lifetime.stale_if_error);
-  const auto usable = lifetime.freshness_lifetime - lifetime.corrected_initial_age + stale;
-  if (usable.count() > 0 && !lifetime.no_cache) return usable.count();
-  return stored.has_validator() ? lifetime.retention(true).count() : 0;
+  return stored.parts().lifetime.retention(stored.has_validator()).count();
 }
 }  // namespace
 
@@ -83,70 +78,87 @@ net::Awaitable<void> RemoteStore::verify() {
 
 bool RemoteStore::is_readable() const { return run_known_ && connection_.is_ready() && bus_.is_attached_to(run_id_); }
 
-net::Awaitable<boost::system::result<redis::Reply>> RemoteStore::get(std::string_view key, SteadyTime until) {
-  const std::vector<std::string_view> arguments{"GET", key};
+net::Awaitable<boost::system::result<redis::Reply>> RemoteStore::get(std::span<const std::string> keys,
+                                                                     SteadyTime until) {
+  std::vector<std::string_view> arguments{keys.size() == 1 ? "GET" : "MGET"};
+  arguments.insert(arguments.end(), keys.begin(), keys.end());
   auto reply = co_await connection_.command(arguments, left(until));
   if (!reply) {
-    failed("GET", reply.error().message());
+    failed(arguments.front(), reply.error().message());
   } else if (reply->is_error()) {
-    failed("GET", reply->text);
+    failed(arguments.front(), reply->text);
   }
   co_return reply;
+}
+
+// Judges what was found under a key. A marker is returned; a live response that matches goes to `lookup` where it
+// matches better than what is there, and else the reason why it does not.
+std::optional<store::VaryMarker> RemoteStore::judge(std::string_view key, std::string_view record,
+                                                    std::string_view canonical, http::FieldSpan request_fields,
+                                                    store::Lookup& lookup, unsigned& best_rank) {
+  const auto refuse = [&](policy::NotReused reason) {
+    if (!lookup.stored) lookup.reason = reason;
+    return std::nullopt;
+  };
+  // Loaded before the entry is judged: what is applied from now on is tested again when it is next used.
+  const auto sequence = log_.sequence();
+  auto decoded = store::decode(record, parameters_.codec, sequence);
+  if (const auto* error = std::get_if<store::DecodeError>(&decoded)) {
+    counters_.undecodable.add();
+    failed("entry", fmt::format("{} does not decode ({}); removed", key, store::to_string(*error)));
+    remove(key);
+    return refuse(policy::NotReused::undecodable);
+  }
+  if (auto* marker = std::get_if<store::VaryMarker>(&decoded)) {
+    if (marker->canonical != canonical) return refuse(policy::NotReused::canonical_differs);
+    return std::move(*marker);
+  }
+  auto& stored = std::get<store::StoredPtr>(decoded);
+  const auto& parts = stored->parts();
+  if (parts.canonical != canonical) return refuse(policy::NotReused::canonical_differs);
+  const auto match = policy::match_variant(parts.selecting, parts.fields, request_fields);
+  if (!match.matches) return refuse(policy::NotReused::vary_miss);
+  const auto liveness = log_.alive_remote(stored->subject(), parts.stamp);
+  if (liveness != store::Liveness::alive) {
+    remove(key);
+    return refuse(liveness == store::Liveness::epoch ? policy::NotReused::epoch : policy::NotReused::purged);
+  }
+  // The push channel may have broken while Redis answered; then a purge may be missing from our log.
+  if (!is_readable()) return refuse(policy::NotReused::epoch);
+  if (match.rank <= best_rank) return std::nullopt;
+  best_rank = match.rank;
+  lookup.stored = std::move(stored);
+  lookup.needs_decoding = match.needs_decoding;
+  lookup.reason = policy::NotReused::none;
+  return std::nullopt;
 }
 
 net::Awaitable<store::Lookup> RemoteStore::find(std::string key, std::string canonical, http::FieldSpan request_fields,
                                                 SteadyTime until) {
   store::Lookup lookup;
-  const auto base_key = key;
-  // Two steps at the most: the base key may hold a marker that names the selecting header fields.
-  for (int step = 0; step < 2; ++step) {
-    const auto reply = co_await get(key, until);
-    if (!reply || reply->kind != redis::Reply::Kind::string) {
-      if (step == 1) lookup.reason = policy::NotReused::vary_miss;
-      co_return lookup;
+  unsigned best_rank = 0;
+  std::vector<std::string> keys{key};
+  const auto base = co_await get(keys, until);
+  if (!base || base->kind != redis::Reply::Kind::string) co_return lookup;
+  const auto marker = judge(key, base->text, canonical, request_fields, lookup, best_rank);
+  if (!marker) co_return lookup;
+
+  // The resource varies: the marker names the selecting header fields, and what may match is asked for at once.
+  lookup.vary_names = marker->names;
+  lookup.reason = policy::NotReused::vary_miss;
+  keys.clear();
+  for (const auto& name : policy::variant_candidates(marker->names, request_fields)) {
+    keys.push_back(policy::variant_key(key, name));
+  }
+  const auto variants = co_await get(keys, until);
+  if (!variants) co_return lookup;
+  const std::span<const redis::Reply> replies =
+      keys.size() == 1 ? std::span(&*variants, 1) : std::span(variants->elements);
+  for (std::size_t i = 0; i < std::min(keys.size(), replies.size()); ++i) {
+    if (replies[i].kind != redis::Reply::Kind::string) continue;
+    if (judge(keys[i], replies[i].text, canonical, request_fields, lookup, best_rank)) {
+      lookup.reason = policy::NotReused::canonical_differs;  // a marker has no place here
     }
-    // Loaded before the entry is judged: what is applied from now on is tested again when it is next used.
-    const auto sequence = log_.sequence();
-    auto decoded = store::decode(reply->text, parameters_.codec, sequence);
-    if (const auto* error = std::get_if<store::DecodeError>(&decoded)) {
-      counters_.undecodable.add();
-      failed("entry", fmt::format("{} does not decode ({}); removed", key, store::to_string(*error)));
-      remove(key);
-      lookup.reason = policy::NotReused::undecodable;
-      co_return lookup;
-    }
-    if (const auto* marker = std::get_if<store::VaryMarker>(&decoded)) {
-      if (step == 1 || marker->canonical != canonical) {
-        lookup.reason = policy::NotReused::canonical_differs;
-        co_return lookup;
-      }
-      key = policy::variant_key(base_key, policy::selecting_fields(marker->names, request_fields));
-      continue;
-    }
-    auto& stored = std::get<store::StoredPtr>(decoded);
-    const auto& parts = stored->parts();
-    if (parts.canonical != canonical) {
-      lookup.reason = policy::NotReused::canonical_differs;
-      co_return lookup;
-    }
-    if (!policy::selecting_fields_match(parts.selecting, request_fields)) {
-      lookup.reason = policy::NotReused::vary_miss;
-      co_return lookup;
-    }
-    const auto liveness = log_.alive_remote(stored->subject(), parts.stamp);
-    if (liveness != store::Liveness::alive) {
-      lookup.reason = liveness == store::Liveness::epoch ? policy::NotReused::epoch : policy::NotReused::purged;
-      remove(key);
-      co_return lookup;
-    }
-    // The push channel may have broken while Redis answered; then a purge may be missing from our log.
-    if (!is_readable()) {
-      lookup.reason = policy::NotReused::epoch;
-      co_return lookup;
-    }
-    lookup.stored = std::move(stored);
-    lookup.reason = policy::NotReused::none;
-    co_return lookup;
   }
   co_return lookup;
 }
@@ -164,6 +176,7 @@ void RemoteStore::insert(store::StoredPtr stored) {
   asio::post(encoding_, [this, stored = std::move(stored), ttl, size] {
     auto key = std::make_shared<std::string>(stored->parts().key);
     auto record = std::make_shared<std::string>(store::encode(*stored, parameters_.codec));
+    std::shared_ptr<std::string> other_key;
     std::shared_ptr<std::string> marker_key;
     std::shared_ptr<std::string> marker;
     if (!stored->parts().selecting.empty()) {
@@ -172,11 +185,16 @@ void RemoteStore::insert(store::StoredPtr stored) {
           store::encode(store::VaryMarker{.canonical = stored->parts().canonical,
                                           .names = policy::selecting_names(stored->parts().selecting),
                                           .stamp = stored->parts().stamp}));
+      const auto names = policy::variant_names(stored->parts().selecting, stored->parts().fields);
+      if (names.size() > 1) {
+        other_key = std::make_shared<std::string>(policy::variant_key(stored->base_key(), names[1]));
+      }
     }
-    asio::post(context_, [this, key, record, marker_key, marker, ttl, size] {
+    asio::post(context_, [this, key, record, other_key, marker_key, marker, ttl, size] {
       encoding_bytes_.fetch_sub(size, std::memory_order_relaxed);
       if (stopped_) return;
       if (marker) write(marker_key, marker, ttl, parameters_.tries, parameters_.retry_first);
+      if (other_key) write(other_key, record, ttl, parameters_.tries, parameters_.retry_first);
       write(key, record, ttl, parameters_.tries, parameters_.retry_first);
     });
   });

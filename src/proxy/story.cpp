@@ -90,8 +90,7 @@ Proxy::Awaitable<void> Proxy::answer(net::Exchange& exchange) {
   } else if (request.method == "QUERY") {
     const auto match = shared_.rules->match_cache(request.method, request.path());
     route = match.route;
-    const bool is_small =
-        exchange.body == nullptr || (exchange.body->length() && *exchange.body->length() <= largest_query);
+    const bool is_small = exchange.body == nullptr || exchange.body->length().value_or(0) <= largest_query;
     if (route == nullptr) {
       reason = policy::NotReused::no_route;
     } else if (route->cache_off) {
@@ -99,7 +98,7 @@ Proxy::Awaitable<void> Proxy::answer(net::Exchange& exchange) {
     } else if (!is_small || exchange.expects_continue || http::has_origin_preconditions(fields)) {
       reason = policy::NotReused::expectation;
     } else {
-      co_await query(exchange, request);
+      co_await query(exchange, request, route);
       co_return;
     }
   } else if (!http::is_safe(request.method)) {
@@ -178,6 +177,11 @@ bool Proxy::serve_if_usable(net::Exchange& exchange, const TransactionPtr& trans
   const auto now = wall_clock();
   const auto& lifetime = stored->parts().lifetime;
   const auto reuse = policy::decide_reuse(lifetime, t.client, now);
+  const auto form = acceptable_form(t, stored);
+  if (!form) {
+    t.reason = policy::NotReused::vary_miss;
+    return false;
+  }
   if (reuse.use == policy::Use::revalidate || !stored->can_answer(t.request)) {
     t.stale = stored;
     t.reason = reuse.use == policy::Use::revalidate ? reuse.reason : policy::NotReused::incomplete;
@@ -189,7 +193,7 @@ bool Proxy::serve_if_usable(net::Exchange& exchange, const TransactionPtr& trans
   labels.age = lifetime.current_age(now);
   labels.detail = tier;
   count(&t.route(), labels.outcome);
-  serve_stored(exchange, t.request, stored, labels, now);
+  serve_stored(exchange, t.request, form, labels, now);
   if (reuse.use == policy::Use::serve_stale_and_revalidate) {
     t.stale = stored;
     refresh_in_background(transaction);
@@ -259,8 +263,33 @@ Proxy::Awaitable<void> Proxy::get(net::Exchange& exchange, const http::RequestHe
   co_await miss(exchange, transaction);
 }
 
-// QUERY is a GET whose content is part of the key (RFC 10008). What cannot be keyed is relayed.
-Proxy::Awaitable<void> Proxy::query(net::Exchange& exchange, const http::RequestHead& request) {
+namespace {
+
+// A body of which some was read already.
+class ResumedBody final : public net::RequestBody {
+ public:
+  ResumedBody(std::string already_read, net::RequestBody& rest) : first_(std::move(already_read)), rest_(rest) {}
+
+  net::Awaitable<net::Result<std::string_view>> read() override {
+    if (!std::exchange(is_first_read_, true)) co_return std::string_view(first_);
+    const auto piece = co_await rest_.read();
+    co_return piece;
+  }
+  [[nodiscard]] std::optional<std::uint64_t> length() const override { return rest_.length(); }
+  [[nodiscard]] const http::FieldList& trailers() const override { return rest_.trailers(); }
+  void cancel() override { rest_.cancel(); }
+
+ private:
+  const std::string first_;
+  net::RequestBody& rest_;
+  bool is_first_read_ = false;
+};
+
+}  // namespace
+
+// QUERY is a GET whose content is part of the key (RFC 10008 §2.7). What is too large for a key is relayed.
+Proxy::Awaitable<void> Proxy::query(net::Exchange& exchange, const http::RequestHead& request,
+                                    const policy::Route* route) {
   std::string content;
   while (exchange.body != nullptr) {
     const auto piece = co_await exchange.body->read();
@@ -272,6 +301,15 @@ Proxy::Awaitable<void> Proxy::query(net::Exchange& exchange, const http::Request
     }
     if (piece->empty()) break;
     content += *piece;
+    if (content.size() <= largest_query) continue;
+    ResumedBody whole(std::move(content), *exchange.body);
+    exchange.body = &whole;
+    counters_.count(policy::NotReused::expectation);
+    Labels labels;
+    labels.forward = forward_reason(policy::NotReused::expectation);
+    labels.detail = policy::to_string(policy::NotReused::expectation);
+    co_await relay(exchange, request, labels, route);
+    co_return;
   }
   co_await get(exchange, request, std::move(content));
 }

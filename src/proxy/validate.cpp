@@ -51,9 +51,9 @@ store::StoredParts Proxy::parts_of(const Transaction& transaction, const store::
       parts.tags.push_back(policy::varied_path_tag(t.request.path()));
     }
   }
-  parts.selecting = policy::selecting_fields(policy::vary_names(fields).names, t.fields);
-  parts.key = policy::variant_key(key.key, parts.selecting);
-  parts.base_key_size = key.key.size();
+  parts.selecting = selecting_of(t, fields);
+  parts.key = std::move(key.key);
+  parts.base_key_size = parts.key.size();
   parts.canonical = std::move(key.canonical);
   parts.type = t.route().type->name;
   parts.target = t.target;
@@ -65,7 +65,31 @@ store::StoredParts Proxy::parts_of(const Transaction& transaction, const store::
   parts.stamp = stamp;
   parts.lifetime = lifetime;
   parts.fields = policy::stored_fields(fields, t.route().store);
+  name_variant(parts);
   return parts;
+}
+
+// The name that goes with parts.selecting and parts.fields.
+void Proxy::name_variant(store::StoredParts& parts) const {
+  parts.key.resize(parts.base_key_size);
+  if (parts.selecting.empty()) return;
+  parts.key = policy::variant_key(parts.key, policy::variant_names(parts.selecting, parts.fields).front());
+}
+
+// What a response with these fields is selected by. Where it lacks Vary and others of the resource have it, it was left
+// out (RFC 9111 §4.1): then what selects the most recent one of those selects this one too.
+std::string Proxy::selecting_of(const Transaction& transaction, http::FieldSpan fields) const {
+  const auto& t = transaction;
+  auto names = policy::vary_names(fields).names;
+  if (names.empty()) {
+    names = t.vary_names;
+    for (const auto& variant : shared_.memory.variants(t.key.canonical)) {
+      if (variant->parts().selecting.empty()) continue;
+      names = policy::selecting_names(variant->parts().selecting);
+      break;
+    }
+  }
+  return policy::selecting_fields(names, t.fields);
 }
 
 policy::NotStored Proxy::keep(const store::StoredPtr& stored, const store::PurgeStamp& stamp) {
@@ -115,6 +139,9 @@ store::StoredPtr Proxy::freshen(const Transaction& transaction, http::FieldSpan 
       policy::compute_freshened_lifetime(old.status, fields, answer_fields, rule, request_time, response_time);
   const auto reason = policy::storable(t.request, head, rule, lifetime);
   auto parts = parts_of(t, stamp, lifetime, fields);
+  // It may have been selected for another request than this one, and what it was selected by stays.
+  parts.selecting = policy::extended_selecting(old.selecting, policy::vary_names(fields).names, t.fields);
+  name_variant(parts);
   parts.status = old.status;
   parts.reason = old.reason;
   parts.body = old.body;
@@ -135,7 +162,7 @@ store::StoredPtr Proxy::freshen(const Transaction& transaction, http::FieldSpan 
                                                                    rule, request_time, response_time);
     auto copy = parts_of(t, stamp, other_lifetime, other_fields);
     copy.selecting = other->parts().selecting;
-    copy.key = other->parts().key;
+    name_variant(copy);
     copy.status = other->parts().status;
     copy.reason = other->parts().reason;
     copy.body = other->parts().body;

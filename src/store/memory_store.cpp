@@ -51,6 +51,13 @@ constexpr Weight weight_of(policy::Priority priority) noexcept {
   return {0, 1, 1};
 }
 
+// When its origin made it, in whole seconds: what its Date says, or its Age where that tells of an earlier time.
+std::int64_t generation_time(const StoredResponse& stored) noexcept {
+  const auto& lifetime = stored.parts().lifetime;
+  const auto received = std::chrono::floor<policy::Seconds>(lifetime.response_time).time_since_epoch();
+  return (received - lifetime.corrected_initial_age).count();
+}
+
 std::size_t stripes_for(std::size_t capacity) noexcept {
   return std::bit_floor(std::clamp<std::size_t>(capacity / bytes_per_stripe, 1, max_stripes));
 }
@@ -61,6 +68,7 @@ struct MemoryStore::Entry {
   Entry(StoredPtr response, std::uint64_t hash_of_canonical, std::uint64_t checked_sequence)
       : stored(std::move(response)),
         hash(hash_of_canonical),
+        generated(generation_time(*stored)),
         checked(checked_sequence),
         weight(weight_of(stored->parts().priority)),
         credit(weight.at_start) {}
@@ -69,8 +77,9 @@ struct MemoryStore::Entry {
 
   const StoredPtr stored;
   const std::uint64_t hash;
-  std::uint64_t checked;  ///< alive as of this sequence of the purge log
-  std::uint64_t id = 0;   ///< order of insertion in the stripe
+  const std::int64_t generated;  ///< see generation_time()
+  std::uint64_t checked;         ///< alive as of this sequence of the purge log
+  std::uint64_t id = 0;          ///< order of insertion in the stripe
   std::uint64_t hits = 0;
   Entry* older_variant = nullptr;
   Entry* newer = nullptr;  ///< towards the head of the list by age; in a graveyard: the next one
@@ -124,8 +133,18 @@ class alignas(64) MemoryStore::Stripe {
   void link(Entry& entry) {
     const auto [slot, is_new] = resources_.insert(Resource{entry.hash, &entry});
     if (!is_new) {
-      entry.older_variant = slot->newest;
-      slot->newest = &entry;
+      // By the time of generation, which is what Date and Age tell, not by that of arrival (RFC 9111 §4).
+      if (slot->newest->generated > entry.generated) {
+        auto* before = slot->newest;
+        while (before->older_variant != nullptr && before->older_variant->generated > entry.generated) {
+          before = before->older_variant;
+        }
+        entry.older_variant = before->older_variant;
+        before->older_variant = &entry;
+      } else {
+        entry.older_variant = slot->newest;
+        slot->newest = &entry;
+      }
     }
     entry.id = ++last_id_;
     entry.older = newest_;

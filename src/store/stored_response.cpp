@@ -16,8 +16,8 @@ namespace {
 constexpr std::size_t allocation_overhead = 16;
 
 // Fields of a reply that are not the stored ones: written anew for each reply, or not for this connection.
-constexpr std::array<std::string_view, 6> written_elsewhere{"Age",          "X-Cache",    "X-Cache-Key",
-                                                            "Cache-Status", "Connection", "Content-Length"};
+constexpr std::array<std::string_view, 5> written_elsewhere{"Age", "X-Cache", "X-Cache-Key", "Connection",
+                                                            "Content-Length"};
 
 bool has_content_length(int status) noexcept { return status != 204 && status != 304; }
 

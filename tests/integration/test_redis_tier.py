@@ -138,8 +138,9 @@ class Shared(RedisCase):
             key = proxy.get(path).key
             eventually(lambda key=key: self.server.command("EXISTS", key), "the key is written")
             ttls[path] = self.server.command("TTL", key)
-        self.assertIn(ttls["/a"], range(3500, 3602))
-        self.assertIn(ttls["/b"], range(50, 62))
+        # A minute longer than they are fresh, for clients that accept stale answers.
+        self.assertIn(ttls["/a"], range(3500, 3662))
+        self.assertIn(ttls["/b"], range(110, 122))
 
     def test_age_goes_on_across_nodes(self):
         self.site.answers("/a", "x", {"Age": "100", "Cache-Control": "max-age=600"})
@@ -660,7 +661,7 @@ class Address(RedisCase):
         key = proxy.get("/a").key
         self.assert_outcome(proxy.get("/a"), "HIT", "1")
         eventually(lambda: self.server.command("EXISTS", key), "the key is written")
-        self.assertIn(self.server.command("TTL", key), range(900, 1002))
+        self.assertIn(self.server.command("TTL", key), range(900, 1062))
 
     def test_a_bad_url_is_an_error_at_start(self):
         for url in ("http://127.0.0.1", "redis://127.0.0.1:notaport/0", "redis://"):

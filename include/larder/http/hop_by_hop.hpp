@@ -18,9 +18,16 @@ bool is_hop_by_hop(std::string_view name) noexcept;
 /// the cache key relies on (request smuggling, cache poisoning), and let a response lose its own cache directives.
 bool is_end_to_end(std::string_view name) noexcept;
 
-/// Removes every field that is hop-by-hop, and those that a Connection line among them names, unless is_end_to_end().
-/// Do it before the cache key and the selecting header fields are computed, so that the key sees exactly what the
-/// origin will see. Costs at most one comparison of lengths for each pair of a Connection option and a field.
-void remove_hop_by_hop(FieldList& fields);
+/// Whose message it is that names fields in Connection.
+enum class Sender : unsigned char {
+  client,  ///< is_end_to_end() fields stay: nobody may strip what the origin or the cache key relies on
+  origin  ///< all go, as §7.6.1 says, but those that tell caches for how long and for whom: Age, Cache-Control and its
+          ///< targeted kin, Cache-Groups, Date, Expires, No-Vary-Search, Pragma, Vary
+};
+
+/// Removes every field that is hop-by-hop, and those that a Connection line among them names, with the exceptions
+/// above. Do it before the cache key and the selecting header fields are computed, so that the key sees exactly what
+/// the origin will see. Costs at most one comparison of lengths for each pair of a Connection option and a field.
+void remove_hop_by_hop(FieldList& fields, Sender sender = Sender::client);
 
 }  // namespace larder::http

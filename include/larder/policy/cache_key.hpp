@@ -38,9 +38,9 @@ std::string varied_path_tag(std::string_view path);
 /// a route with an identity gets ":<md5 of canonical>" appended unless the template itself names {identity}.
 std::string cache_key(const http::RequestHead& request, const RouteMatch& match, std::string_view canonical);
 
-/// Makes the key of a GET that of a QUERY with this content (RFC 10008 §2.7): its bytes, Content-Type and
-/// Content-Encoding become part of the canonical request (by their SHA-256), and the name ends with ":" and the md5 of
-/// that.
+/// Makes the key of a GET that of a QUERY with this content (RFC 10008 §2.7): its bytes, Content-Type,
+/// Content-Encoding and Content-Language become part of the canonical request (by their SHA-256), and the name ends
+/// with ":" and the md5 of that.
 void add_query_content(CacheKey& key, http::FieldSpan request_fields, std::string_view content);
 
 /// The key of a variant: `key` + ":" + md5 of the selecting fields' encoding; `key` itself where that is empty.

@@ -24,6 +24,9 @@ struct Reuse {
 /// where the configuration says `client_directives: ignore`.
 Reuse decide_reuse(const Lifetime& lifetime, const RequestCacheControl& client, TimePoint now);
 
+/// True for the statuses that count as errors in stale-if-error: 500, 502, 503 and 504 (RFC 5861 §4).
+bool is_server_failure(int status) noexcept;
+
 /// May the stale response be served because the origin failed (5xx, connection error, timeout)? RFC 5861 §4,
 /// RFC 9111 §4.2.4; false where must-revalidate, proxy-revalidate, s-maxage or no-cache forbid it.
 bool may_serve_on_error(const Lifetime& lifetime, const RequestCacheControl& client, TimePoint now);

@@ -20,12 +20,15 @@ void add_validators(http::FieldList& request_fields, http::FieldSpan stored_fiel
 /// Removes the client's preconditions and Range.
 void remove_preconditions(http::FieldList& request_fields);
 
+/// The fields of the same response without its content coding (RFC 9110 §7.7, §8.4): no Content-Encoding and no digests
+/// of the coded bytes, and a strong ETag becomes weak, as the bytes are others (§8.8.1). Vary stays.
+http::FieldList decoded_fields(http::FieldSpan stored_fields);
+
 /// The head of the freshened response (RFC 9111 §3.2): the stored fields in their order, those that the 304 has too in
 /// its form, and the 304's new ones after them. Not taken from the 304: what is never stored (is_never_stored(),
-/// Connection-named), and what belongs to the bytes of the stored body: Content-Encoding, Content-Range, Content-MD5,
-/// Content-Digest. Set-Cookie and fields that no-cache="..." or private="..." lists in the directives of the freshened
-/// response (caching_directives()) are taken only where the stored response has them already, which is where a rule
-/// allowed it.
+/// Connection-named), and what the stored bytes are to be read by: Content-Encoding and Content-Range. Set-Cookie and
+/// fields that no-cache="..." or private="..." lists in the directives of the freshened response (caching_directives())
+/// are taken only where the stored response has them already, which is where a rule allowed it.
 http::FieldList freshen(http::FieldSpan stored_fields, http::FieldSpan not_modified_fields);
 
 /// The lifetime of the freshened response: compute_lifetime() of its status and `freshened` fields, with the Age that

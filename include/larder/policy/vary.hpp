@@ -63,6 +63,21 @@ struct VariantMatch {
 VariantMatch match_variant(std::string_view stored_encoding, http::FieldSpan stored_fields,
                            http::FieldSpan request_fields);
 
+/// The encodings that name a variant where variants are found by their names (Redis): the one to store it under, and
+/// others to store it under too. Like `stored_encoding`, but a single gzip, br or zstd coding takes the place of
+/// Accept-Encoding's value, since such a response serves whatever request match_variant() lets it; and a single
+/// Content-Language takes that of Accept-Language's in a second name.
+std::vector<std::string> variant_names(std::string_view stored_encoding, http::FieldSpan stored_fields);
+
+/// The names under which variants that may match this request can be found, the likeliest first, eight at the most;
+/// match_variant() decides. `names`: the selecting header fields, lower case, sorted.
+std::vector<std::string> variant_candidates(const std::vector<std::string>& names, http::FieldSpan request_fields);
+
+/// The encoding of a stored response that is confirmed for another request with a Vary of its own (RFC 9111 §4.3.4):
+/// what it was selected by stays, and `names` that are new are those of the request.
+std::string extended_selecting(std::string_view stored_encoding, const std::vector<std::string>& names,
+                               http::FieldSpan request_fields);
+
 /// The names inside an encoding made by selecting_fields(). Foreign bytes give the names before the first fault.
 std::vector<std::string> selecting_names(std::string_view stored_encoding);
 

@@ -25,6 +25,7 @@
 #include "larder/proxy/parameters.hpp"
 #include "larder/proxy/purge_bus.hpp"
 #include "larder/proxy/remote_store.hpp"
+#include "larder/store/decoded_bodies.hpp"
 #include "larder/store/fill_table.hpp"
 #include "larder/store/memory_store.hpp"
 #include "larder/store/variance_index.hpp"
@@ -44,6 +45,7 @@ struct Shared {
   store::MemoryStore& memory;
   store::FillTable& fills;
   store::VarianceIndex& variances;
+  store::DecodedBodies& decoded;
   PurgeBus* bus = nullptr;  ///< null without Redis
   ErrorLog& origin_errors;
 };
@@ -95,10 +97,11 @@ class Proxy {
     std::size_t path_size = 0;                  ///< of key.canonical, up to the query; 0 where no variance applies
     std::vector<policy::CacheKey> varied_keys;  ///< under which it may be stored too (No-Vary-Search)
     std::vector<std::string> tags;
-    std::optional<std::string> content;  ///< of a QUERY
-    store::StoredPtr stale;              ///< found, but not to be served without asking the origin
-    SteadyTime redis_until{};            ///< when this request must be done with Redis
-    bool may_ask_redis = false;          ///< Redis has not been asked yet, and may be
+    std::vector<std::string> vary_names;  ///< selecting header fields of what Redis holds of it
+    std::optional<std::string> content;   ///< of a QUERY
+    store::StoredPtr stale;               ///< found, but not to be served without asking the origin
+    SteadyTime redis_until{};             ///< when this request must be done with Redis
+    bool may_ask_redis = false;           ///< Redis has not been asked yet, and may be
     policy::NotReused reason = policy::NotReused::absent;
 
     [[nodiscard]] policy::PurgeSubject subject() const noexcept;
@@ -109,9 +112,11 @@ class Proxy {
   // What X-Cache, Cache-Status and the like will say.
   struct Labels {
     policy::CacheOutcome outcome = policy::CacheOutcome::bypass;
-    std::string_view key;      ///< X-Cache-Key; empty where there is none, or where the stored head has it
-    std::string_view forward;  ///< Cache-Status fwd= reason; a hit where empty
-    int forward_status = 0;    ///< fwd-status
+    std::string_view key;         ///< X-Cache-Key; empty where there is none, or where the stored head has it
+    std::string_view stored_key;  ///< the key that the stored head has
+    std::string_view forward;     ///< Cache-Status fwd= reason; a hit where empty
+    int forward_status = 0;       ///< fwd-status
+    bool is_local = false;        ///< our own answer, made of nothing stored: it gets no Cache-Status (RFC 9211 §2)
     bool stored = false;
     bool collapsed = false;
     std::string_view detail;
@@ -146,7 +151,7 @@ class Proxy {
   // story.cpp
   Awaitable<void> answer(net::Exchange& exchange);
   Awaitable<void> get(net::Exchange& exchange, const http::RequestHead& request, std::optional<std::string> content);
-  Awaitable<void> query(net::Exchange& exchange, const http::RequestHead& request);
+  Awaitable<void> query(net::Exchange& exchange, const http::RequestHead& request, const policy::Route* route);
   TransactionPtr make_transaction(const http::RequestHead& request, std::string_view client_address,
                                   std::optional<std::string> content) const;
   [[nodiscard]] policy::CacheKey key_under(const Transaction& transaction, const policy::QueryVariance& variance) const;
@@ -157,12 +162,14 @@ class Proxy {
 
   // hit.cpp
   bool answer_at_once(net::Exchange& exchange);
+  [[nodiscard]] store::StoredPtr acceptable_form(const Transaction& transaction, const store::StoredPtr& stored);
   void serve_stored(net::Exchange& exchange, const http::RequestHead& request, const store::StoredPtr& stored,
                     const Labels& labels, policy::TimePoint now);
   void count(const policy::Route* route, policy::CacheOutcome outcome) noexcept;
 
   // labels.cpp
   void append_labels(std::string& lines, const Labels& labels) const;
+  void append_cache_status(std::string& lines, const Labels& labels) const;
 
   // miss.cpp
   Awaitable<void> miss(net::Exchange& exchange, TransactionPtr transaction);
@@ -183,6 +190,8 @@ class Proxy {
   [[nodiscard]] Question make_question(const Transaction& transaction, bool passes_range, bool is_shared) const;
   [[nodiscard]] store::StoredParts parts_of(const Transaction& transaction, const store::PurgeStamp& stamp,
                                             const policy::Lifetime& lifetime, http::FieldSpan fields) const;
+  [[nodiscard]] std::string selecting_of(const Transaction& transaction, http::FieldSpan fields) const;
+  void name_variant(store::StoredParts& parts) const;
   store::StoredPtr find_confirmed(const Transaction& transaction, http::FieldSpan not_modified_fields) const;
   store::StoredPtr freshen(const Transaction& transaction, http::FieldSpan answer_fields,
                            const store::PurgeStamp& stamp, policy::TimePoint request_time,

@@ -46,8 +46,9 @@ class RemoteStore {
     return usable_.load(std::memory_order_relaxed) && bus_.is_attached();
   }
 
-  /// Looks a canonical request up. A live entry whose canonical form and selecting fields match is returned; freshness
-  /// is the caller's to judge. Dead and undecodable entries are removed. All of it ends at `until`.
+  /// Looks a canonical request up. The live entry whose canonical form and selecting fields match best is returned, and
+  /// the selecting fields' names where the resource varies; freshness is the caller's to judge. Dead and undecodable
+  /// entries are removed. All of it ends at `until`.
   net::Awaitable<store::Lookup> find(std::string key, std::string canonical, http::FieldSpan request_fields,
                                      SteadyTime until);
 
@@ -71,7 +72,9 @@ class RemoteStore {
 
  private:
   net::Awaitable<void> verify();
-  net::Awaitable<boost::system::result<redis::Reply>> get(std::string_view key, SteadyTime until);
+  net::Awaitable<boost::system::result<redis::Reply>> get(std::span<const std::string> keys, SteadyTime until);
+  std::optional<store::VaryMarker> judge(std::string_view key, std::string_view record, std::string_view canonical,
+                                         http::FieldSpan request_fields, store::Lookup& lookup, unsigned& best_rank);
   void write(std::shared_ptr<std::string> key, std::shared_ptr<std::string> record, std::int64_t ttl_seconds,
              unsigned tries_left, std::chrono::milliseconds pause);
   void failed(std::string_view what, std::string_view why);

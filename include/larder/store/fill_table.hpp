@@ -38,6 +38,8 @@ struct FillHead {
   http::FieldList fields;               ///< end-to-end fields, as they are relayed
   std::optional<std::uint64_t> length;  ///< Content-Length, where known
   std::string selecting;                ///< encoding of the leader's selecting header fields; empty without Vary
+  http::FieldList shared_fields;        ///< what of `fields` is stored, and is for followers too
+  policy::Lifetime lifetime;
 };
 
 /// Where a fill is in its life.

@@ -38,6 +38,7 @@ struct MemoryStoreParameters {
 struct Lookup {
   StoredPtr stored;
   policy::NotReused reason = policy::NotReused::absent;  ///< absent, vary_miss, purged or epoch where `stored` is null
+  std::vector<std::string> vary_names;  ///< the selecting header fields of what is stored, where asked for in Redis
   bool needs_decoding = false;  ///< the client accepts `stored` only without its content coding (policy::VariantMatch)
 };
 

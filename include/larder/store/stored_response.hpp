@@ -74,7 +74,7 @@ class StoredResponse : public boost::intrusive_ref_counter<StoredResponse, boost
   /// True where it has an ETag or a valid Last-Modified.
   [[nodiscard]] bool has_validator() const noexcept { return has_validator_; }
   /// "HTTP/1.1 200 OK\r\n" and the stored fields, each with CRLF, without the empty line: what every hit begins with.
-  /// Includes Content-Length (not for 204/304) and X-Cache-Key (the base key); excludes Age, X-Cache, Cache-Status,
+  /// Includes Content-Length (not for 204/304) and X-Cache-Key (the base key); excludes Age, X-Cache,
   /// Connection and targeted fields (RFC 9213), and Date is the stored one. Of an incomplete response it is no head to
   /// send.
   [[nodiscard]] std::string_view head() const noexcept { return std::string_view(text_).substr(0, head_size_); }

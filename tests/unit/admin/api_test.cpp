@@ -253,6 +253,7 @@ class Node {
   store::MemoryStore memory_{store::MemoryStoreParameters{}, log_};
   store::FillTable fills_{1 << 20, 1 << 20};
   store::VarianceIndex variances_;
+  store::DecodedBodies decoded_;
   proxy::ErrorLog redis_errors_{"[CACHE ERROR]"};
   proxy::ErrorLog origin_errors_{"[ORIGIN ERROR]"};
   proxy::Shared shared_{.rules = rules_with_types(),
@@ -261,6 +262,7 @@ class Node {
                         .memory = memory_,
                         .fills = fills_,
                         .variances = variances_,
+                        .decoded = decoded_,
                         .bus = nullptr,
                         .origin_errors = origin_errors_};
   proxy::WorkerCounters counters_{0};

@@ -73,7 +73,9 @@ TEST_CASE("max-age in every odd form") {
       {"max-age=\"60", true, false, 0},
       {"max-age=60\"", true, false, 0},
       {"max-age=\"60\"x", true, false, 0},
-      {"max-age=\"\\60\"", true, false, 0},
+      {"max-age=\"\\60\"", true, true, 60},
+      {"max-age=\"60\\\"", true, false, 0},
+      {"max-age=\\60", true, false, 0},
       {"max-age==60", true, false, 0},
       // Not max-age.
       {"", false, false, 0},
@@ -85,7 +87,8 @@ TEST_CASE("max-age in every odd form") {
       {"ext=\"a, max-age=60\"", false, false, 0},
       {"ext=\"a\\\", max-age=60\"", false, false, 0},
       // What stands after a quote that is not closed counts.
-      {"ext=\"a, max-age=60", true, true, 60},
+      {"ext=\"a, max-age=60", true, false, 0},
+      {"max-age=60, ext=\"a", true, true, 60},
   };
   for (const Case& c : cases) {
     CAPTURE(c.value);

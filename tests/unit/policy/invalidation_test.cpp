@@ -82,8 +82,8 @@ TEST_CASE("what is invalidated besides the target URI") {
 TEST_CASE("MOVE and COPY invalidate their Destination too (RFC 4918)") {
   const Fields destination{{"Destination", "http://api.example/b"}};
   for (const std::string_view method : {"MOVE", "COPY", "PUT"}) {
-    RequestHead request{.method = method, .target = "/a", .scheme = "http", .authority = "api.example",
-                        .fields = destination};
+    RequestHead request{
+        .method = method, .target = "/a", .scheme = "http", .authority = "api.example", .fields = destination};
     const Targets expected = method == "PUT" ? Targets{"/a"} : Targets{"/a", "/b"};
     CHECK(invalidated_targets(request, nullptr) == expected);
     request.authority = "other.example";

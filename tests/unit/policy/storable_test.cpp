@@ -93,12 +93,33 @@ TEST_CASE("methods, request directives and interim answers") {
 }
 
 TEST_CASE("every final status with an explicit lifetime") {
-  for (const int status : {200, 201, 202, 203, 204, 299, 300, 301, 302, 303, 307, 308, 399, 400, 401,
-                           403, 404, 410, 412, 416, 417, 429, 451, 499, 500, 502, 503, 504, 599}) {
+  for (const int status : {200, 201, 202, 203, 204, 299, 300, 301, 302, 303, 307, 308, 399, 400,
+                           401, 403, 404, 410, 412, 416, 417, 451, 499, 500, 502, 503, 504, 599}) {
     check({{"max-age", NotStored::none, {fresh}, status}});
     check({{"s-maxage", NotStored::none, {{"Cache-Control", "s-maxage=60"}}, status}});
     check({{"Expires", NotStored::none, {{"Expires", "Mon, 01 Jan 2035 00:00:00 GMT"}}, status}});
   }
+}
+
+TEST_CASE("statuses that RFC 6585 forbids to store") {
+  for (const int status : {428, 429, 431, 511}) {
+    check({{"max-age", NotStored::status, {fresh}, status}});
+    StoreRule rule;
+    rule.status_ttl[status] = 5s;
+    check({{"unless the rule says so", NotStored::none, {fresh}, status}}, rule);
+  }
+}
+
+TEST_CASE("what is stale on arrival may still be wanted by who accepts stale answers") {
+  check({{"older than its lifetime", NotStored::none, {fresh, {"Age", "100"}}},
+         {"no lifetime", NotStored::no_lifetime, {{"Cache-Control", "max-age=0"}}},
+         {"expired", NotStored::no_lifetime, {{"Expires", "0"}}},
+         {"nobody may have it stale",
+          NotStored::no_lifetime,
+          {{"Cache-Control", "max-age=60, must-revalidate"}, {"Age", "100"}}}});
+  StoreRule ignoring;
+  ignoring.honour_client_directives = false;
+  check({{"nobody is heard", NotStored::no_lifetime, {fresh, {"Age", "100"}}}}, ignoring);
 }
 
 TEST_CASE("statuses without a lifetime") {
@@ -182,11 +203,11 @@ TEST_CASE("response directives") {
       {"no-cache and a date", NotStored::none, {{"Cache-Control", "no-cache"}, {"Last-Modified", old_date}}},
       {"Pragma is nothing in a response", NotStored::none, {fresh, {"Pragma", "no-cache"}}},
       {"Vary: *", NotStored::vary_star, {fresh, {"Vary", "accept, *"}}},
-      {"stale at once", NotStored::no_lifetime, {fresh, {"Age", "60"}}},
+      {"stale at once", NotStored::no_lifetime, {{"Cache-Control", "max-age=60, proxy-revalidate"}, {"Age", "60"}}},
       {"stale at once, with an allowance",
        NotStored::none,
        {{"Cache-Control", "max-age=60, stale-if-error=5"}, {"Age", "60"}}},
-      {"allowance used up", NotStored::no_lifetime, {{"Cache-Control", "max-age=60, stale-if-error=5"}, {"Age", "65"}}},
+      {"allowance used up", NotStored::no_lifetime, {{"Cache-Control", "max-age=0, stale-if-error=5"}, {"Age", "65"}}},
       {"negative max-age", NotStored::no_lifetime, {{"Cache-Control", "max-age=-1"}}},
   });
 }
@@ -279,8 +300,7 @@ TEST_CASE("fields that are kept") {
               {"X-Cache-Key", "k"},
               {"Via", "1.1 x"},
               {"link", "a"},
-              {"Link", "b"}}) ==
-        Lines{"Content-Type: text/plain", "Date: x", "ETag: \"a\"", "Via: 1.1 x", "link: a", "Link: b"});
+              {"Link", "b"}}) == Lines{"Content-Type: text/plain", "Date: x", "Via: 1.1 x", "link: a", "Link: b"});
   const Fields lists{{"Cache-Control", "no-cache=\"A\", private=\"b, c\""}, {"a", "1"}, {"B", "2"}, {"D", "3"}};
   CHECK(kept(lists) == Lines{"Cache-Control: no-cache=\"A\", private=\"b, c\"", "D: 3"});
   StoreRule despite;

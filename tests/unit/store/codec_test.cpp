@@ -298,8 +298,8 @@ TEST_CASE("a damaged byte behind right checksums never crashes and never breaks 
         if (const auto* stored = std::get_if<StoredPtr>(&decoded)) {
           const auto head = (*stored)->head();
           CHECK(static_cast<std::size_t>(std::ranges::count(head, '\n')) ==
-                (*stored)->parts().fields.size() - http::count((*stored)->parts().fields, "Cache-Status") -
-                    http::count((*stored)->parts().fields, "Age") + 1 + ((*stored)->parts().status == 204 ? 1U : 2U));
+                (*stored)->parts().fields.size() - http::count((*stored)->parts().fields, "Age") + 1 +
+                    ((*stored)->parts().status == 204 ? 1U : 2U));
         }
       }
     }
