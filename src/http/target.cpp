@@ -287,6 +287,10 @@ std::string_view without_default_port(std::string_view scheme, std::string_view 
   return is_default ? authority.substr(0, colon) : authority;
 }
 
+std::string origin_text(std::string_view scheme, std::string_view authority) {
+  return lower(scheme) + "://" + lower(without_default_port(scheme, authority));
+}
+
 bool same_origin(const Target& a, const Target& b) noexcept {
   return iequals(a.scheme, b.scheme) &&
          iequals(without_default_port(a.scheme, a.authority), without_default_port(b.scheme, b.authority));

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "larder/http/http_date.hpp"
 #include "larder/http/target.hpp"
 #include "larder/net/error.hpp"
 
@@ -40,9 +41,10 @@ Milliseconds allowance(const ClientLimits& limits, std::uint64_t bytes, Millisec
 void reply_with_text(ReplySink& reply, int status, std::string_view text, std::string_view more_lines) {
   const auto* body = new std::string(fmt::format("{} {}\n{}\n", status, http::reason_phrase(status), text));
   const auto head = fmt::format(
-      "HTTP/1.1 {} {}\r\nContent-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\nContent-Length: "
-      "{}\r\n{}",
-      status, http::reason_phrase(status), body->size(), more_lines);
+      "HTTP/1.1 {} {}\r\nDate: {}\r\nContent-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\n"
+      "Content-Length: {}\r\n{}",
+      status, http::reason_phrase(status), http::format_http_date(std::chrono::system_clock::now()), body->size(),
+      more_lines);
   // The head is short: it travels as a copy; the body is retained until it was sent.
   reply.whole({.head = {}, .more_lines = head, .body = *body, .retained = body, .release = [](const void* object) {
                  delete static_cast<const std::string*>(object);
@@ -480,8 +482,14 @@ void ClientSession::finish(http::FieldSpan trailers) {
 }
 
 void ClientSession::cut_short() {
-  cut_short_ = true;
   keep_alive_ = false;
+  if (begun_ && reply_bytes_ == 0 && output_.size() > 0) {
+    // Nothing of it has left yet: an error says more than a connection that just ends.
+    output_.clear();
+    reply_with_text(*this, 502, "the origin broke its answer off");
+    return;
+  }
+  cut_short_ = true;
 }
 
 Stream* ClientSession::take_over(std::string_view& already_read) {

@@ -18,10 +18,6 @@ bool may_exceed_parser(std::string_view value) noexcept {
          static_cast<std::size_t>(std::count(value.begin(), value.end(), ',')) >= sf::max_members;
 }
 
-void append_lower(std::string& out, std::string_view text) {
-  for (const char c : text) out.push_back(c >= 'A' && c <= 'Z' ? static_cast<char>(c + 0x20) : c);
-}
-
 enum class LongNames : unsigned char { overflow, left_out };
 
 CacheGroups read_groups(http::FieldSpan fields, std::string_view field, LongNames long_names) {
@@ -60,10 +56,7 @@ CacheGroups invalidated_groups(http::FieldSpan response_fields) {
 }
 
 std::string group_tag(std::string_view scheme, std::string_view authority, std::string_view group) {
-  std::string tag = "\x1fgroup:";
-  append_lower(tag, scheme);
-  tag += "://";
-  append_lower(tag, http::without_default_port(scheme, authority));
+  std::string tag = "\x1fgroup:" + http::origin_text(scheme, authority);
   tag += ' ';
   tag += group;
   return tag;

@@ -405,6 +405,10 @@ std::vector<Selector> RuleSet::purges(const http::RequestHead& request) const {
   return selectors;
 }
 
+bool RuleSet::shares_hosts() const noexcept {
+  return std::ranges::any_of(routes, [](const Route& route) { return route.caches() && !route.key_has_host; });
+}
+
 const Type* RuleSet::type(std::string_view name) const noexcept {
   const auto found = std::ranges::find_if(types, [name](const auto& type) { return type->name == name; });
   return found == types.end() ? nullptr : found->get();

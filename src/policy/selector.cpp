@@ -98,7 +98,9 @@ bool matches(const Selector& selector, const PurgeSubject& subject) {
     case SelectorKind::path:
       return path_match(selector.value, subject.target);
     case SelectorKind::target:
-      return selector.value == subject.target;
+      return selector.value == subject.target ||
+             (selector.value.size() == subject.origin.size() + subject.target.size() &&
+              selector.value.starts_with(subject.origin) && selector.value.ends_with(subject.target));
     case SelectorKind::all:
       return true;
   }

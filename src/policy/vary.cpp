@@ -349,7 +349,10 @@ bool match_coding(const Selecting& stored, http::FieldSpan stored_fields, http::
   const auto accept = http::AcceptEncoding::of(request_fields);
   const bool accepts_identity = accept.quality(http::Coding::identity) > 0;
   if (coding == http::Coding::identity) {
-    return (accepts_identity && !accept.accepts_any_coding()) || is_equal(stored, request_fields);
+    if (is_equal(stored, request_fields)) return true;
+    // An equal request's own answer goes first.
+    preference.weigh(full_rank - 1);
+    return accepts_identity && !accept.accepts_any_coding();
   }
   const auto weight = accept.quality(coding);
   if (weight == http::full_weight) return true;
@@ -358,7 +361,8 @@ bool match_coding(const Selecting& stored, http::FieldSpan stored_fields, http::
     if (!is_own) preference.weigh(weight);
     return true;
   }
-  preference.needs_decoding = accepts_identity && !parse_response_cache_control(stored_fields).no_transform;
+  preference.needs_decoding = accepts_identity && !parse_response_cache_control(stored_fields).no_transform &&
+                              !http::has_token(request_fields, "Cache-Control", "no-transform");
   preference.is_last_resort = !is_own;
   return is_own || preference.needs_decoding;
 }
@@ -399,6 +403,13 @@ std::string chosen(std::string_view what) {
   std::string value(1, '\x1f');
   Writer(value).append_lower(what);
   return value;
+}
+
+// Is it the Accept-Encoding of a request that accepts no coding?
+bool wants_no_coding(const Selecting& field) noexcept {
+  if (!field.present) return true;
+  const http::Field presented{field.name, field.value};
+  return !http::AcceptEncoding::of({&presented, 1}).accepts_any_coding();
 }
 
 void append_item(const Selecting& field, const std::optional<std::string>& instead, std::string& out) {
@@ -496,10 +507,11 @@ std::vector<std::string> variant_names(std::string_view stored_encoding, http::F
   std::string second;
   Decoder decoder(stored_encoding);
   const auto coding = http::content_coding(stored_fields);
-  const bool is_decodable = coding != http::Coding::identity && coding != http::Coding::other;
+  const bool is_plain = coding == http::Coding::identity;
+  const bool is_decodable = !is_plain && coding != http::Coding::other;
   const auto language = single_language(stored_fields);
   while (const auto field = decoder.next()) {
-    if (field->name == "accept-encoding" && is_decodable) {
+    if (field->name == "accept-encoding" && (is_decodable || (is_plain && wants_no_coding(*field)))) {
       append_item(*field, chosen(http::to_string(coding)), first);
       append_item(*field, chosen(http::to_string(coding)), second);
       continue;
@@ -517,6 +529,8 @@ std::vector<std::string> variant_candidates(const std::vector<std::string>& name
   std::vector<std::optional<std::string>> codings{std::nullopt};
   std::vector<std::optional<std::string>> languages{std::nullopt};
   if (std::ranges::binary_search(names, std::string_view("accept-encoding"))) {
+    const auto accept = http::AcceptEncoding::of(request_fields);
+    if (!accept.accepts_any_coding()) codings.emplace_back(chosen(http::to_string(http::Coding::identity)));
     for (const auto coding : {http::Coding::gzip, http::Coding::br, http::Coding::zstd}) {
       codings.emplace_back(chosen(http::to_string(coding)));
     }

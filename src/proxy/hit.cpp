@@ -110,6 +110,7 @@ store::StoredPtr Proxy::acceptable_form(const Transaction& transaction, const st
   plain.canonical = parts.canonical;
   plain.selecting = parts.selecting;
   plain.type = parts.type;
+  plain.origin = parts.origin;
   plain.target = parts.target;
   plain.stamp = parts.stamp;
   plain.lifetime = parts.lifetime;

@@ -448,13 +448,23 @@ Proxy::Awaitable<Proxy::Followed> Proxy::follow(net::Exchange& exchange, Transac
           if (!leads && !policy::selecting_fields_match(view.head->selecting, t.fields)) {
             co_return Followed::other_variant;
           }
+          // Only now is it known to which groups it belongs; one of them may have been purged before we came.
+          if (!leads) {
+            const auto tags = tags_of(t, view.head->fields);
+            auto subject = t.subject();
+            subject.tags = tags;
+            if (shared_.log.alive_since(subject, reader.fill().stamp().sequence) != store::Liveness::alive) {
+              co_return Followed::go_alone;
+            }
+          }
           labels.forward_status = view.head->status;
           labels.stored = view.phase == store::FillPhase::complete && view.stored != nullptr;
           count(&t.route(), labels.outcome);
           // What no-cache="..." and private="..." list is for the leader's client alone, and is not stored.
           const bool is_whole_head = !leads || !policy::lists_fields(view.head->fields);
           const auto age = view.head->lifetime.current_age(now);
-          if (!leads) labels.age = age;
+          const bool had_age = http::find(view.head->fields, "Age") != nullptr;
+          if (!leads || had_age) labels.age = age;
           labels.ttl = view.head->lifetime.freshness_lifetime - age;
           if (labels.stored && is_whole_head) {
             serve_stored(exchange, t.request, view.stored, labels, now);
@@ -464,6 +474,7 @@ Proxy::Awaitable<Proxy::Followed> Proxy::follow(net::Exchange& exchange, Transac
           std::string lines;
           append_labels(lines, labels);
           auto fields = http::FieldList::copy_of(leads ? view.head->fields : view.head->shared_fields);
+          fields.remove("Age");  // written anew among the labels
           hide_targeted_fields(fields);
           http::ResponseHead head{.status = view.head->status,
                                   .reason = view.head->reason,

@@ -67,17 +67,17 @@ std::shared_ptr<Proxy::Completion> Proxy::complete(const Transaction& transactio
   return completion;
 }
 
-// Stores a part, together with what is held of the same representation. Null where nothing came of it.
+// Stores a part, together with what is held of the same representation: what it `completes`, or what is there by now.
 store::StoredPtr Proxy::keep_part(const Transaction& transaction, http::FieldSpan answer_fields, http::ByteRange part,
-                                  std::optional<std::uint64_t> complete_length, std::string bytes,
+                                  std::optional<std::uint64_t> complete_length, std::string bytes, bool completes,
                                   const store::PurgeStamp& stamp, policy::TimePoint request_time,
                                   policy::TimePoint response_time) {
   const auto& t = transaction;
   const auto& rule = t.route().store;
   // Others may have stored more of it meanwhile.
-  auto held = shared_.memory.find(t.key.canonical, t.fields, false).stored;
-  if (!held) held = t.stale;
-  if (held && held->is_complete() && held != t.stale) return nullptr;
+  const auto present = shared_.memory.find(t.key.canonical, t.fields, false).stored;
+  const bool is_wanted = !present || present == t.stale || !present->is_complete();
+  auto held = completes || !present ? t.stale : present;
   if (held && (held->is_complete() || !policy::share_strong_validator(held->parts().fields, answer_fields))) {
     held = nullptr;
   }
@@ -100,7 +100,7 @@ store::StoredPtr Proxy::keep_part(const Transaction& transaction, http::FieldSpa
   parts.body = std::make_shared<const std::string>(std::move(body.bytes));
   if (!body.extent.is_whole()) parts.extent = std::make_shared<const policy::Extent>(std::move(body.extent));
   auto stored = store::StoredResponse::make(std::move(parts));
-  (void)keep(stored, stamp);
+  if (is_wanted) (void)keep(stored, stamp);
   return stored;
 }
 
@@ -116,7 +116,7 @@ Proxy::Awaitable<void> Proxy::serve_part(net::Exchange& exchange, TransactionPtr
   auto reason = policy::storable(t.request, response.head, rule, lifetime);
   const auto content_range = http::parse_content_range(response.head.fields);
   const auto part = content_range ? content_range->range : std::nullopt;
-  if (reason == policy::NotStored::none && (!part || connection.length() != part->size())) {
+  if (reason == policy::NotStored::none && (!part || connection.length().value_or(part->size()) != part->size())) {
     reason = policy::NotStored::partial_content;
   }
   if (reason == policy::NotStored::none && part->size() > shared_.cache.max_object) {
@@ -141,10 +141,11 @@ Proxy::Awaitable<void> Proxy::serve_part(net::Exchange& exchange, TransactionPtr
   const auto answer = response_fields(response.head, shared_.cache.node_name, response_time);
   std::string bytes;
   if (!completes) {
-    co_await relay_response(exchange, response, labels, &bytes);
-    if (!response.error && bytes.size() == part->size()) {
-      (void)keep_part(t, answer, *part, content_range->complete_length, std::move(bytes), stamp, request_time,
-                      response_time);
+    BodyCopy copy{.bytes = {}, .most = static_cast<std::size_t>(part->size())};
+    co_await relay_response(exchange, response, labels, &copy);
+    if (!response.error && !copy.is_cut && copy.bytes.size() == part->size()) {
+      (void)keep_part(t, answer, *part, content_range->complete_length, std::move(copy.bytes), false, stamp,
+                      request_time, response_time);
     }
     co_return;
   }
@@ -159,10 +160,10 @@ Proxy::Awaitable<void> Proxy::serve_part(net::Exchange& exchange, TransactionPtr
     }
     bytes += *piece;
   }
-  auto stored =
-      keep_part(t, answer, *part, content_range->complete_length, std::move(bytes), stamp, request_time, response_time);
+  auto stored = keep_part(t, answer, *part, content_range->complete_length, std::move(bytes), true, stamp, request_time,
+                          response_time);
   if (!stored || !stored->can_answer(t.request)) {
-    // Others have replaced what this part was to complete.
+    // Not what is_missing_part() has seen.
     response.error = net::Error::origin_malformed;
     reply_with_failure(exchange, response, labels);
     co_return;

@@ -82,10 +82,10 @@ Proxy::Awaitable<void> Proxy::relay(net::Exchange& exchange, const http::Request
   co_await end_upload(response, exchange.body);
 }
 
-// Streams the response piece by piece; the client's pace is the origin's pace. All of the body is in `copy` afterwards
-// where response.error is none.
+// Streams the response piece by piece; the client's pace is the origin's pace. `copy` gets what it has room for; it is
+// the whole body where response.error is none and it was not cut.
 Proxy::Awaitable<void> Proxy::relay_response(net::Exchange& exchange, OriginResponse& response, const Labels& labels,
-                                             std::string* copy) {
+                                             BodyCopy* copy) {
   auto& connection = response.lease.connection();
   auto head = response.head;
   auto fields = response_fields(head, shared_.cache.node_name, wall_clock());
@@ -124,7 +124,10 @@ Proxy::Awaitable<void> Proxy::relay_response(net::Exchange& exchange, OriginResp
       break;
     }
     const auto bytes = *piece;
-    if (copy != nullptr) copy->append(bytes);
+    if (copy != nullptr) {
+      copy->is_cut = copy->is_cut || bytes.size() > copy->most - copy->bytes.size();
+      if (!copy->is_cut) copy->bytes.append(bytes);
+    }
     if (co_await exchange.reply.write(bytes)) {
       connection.close();
       response.error = net::Error::client_gone;

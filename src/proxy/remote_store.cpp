@@ -218,7 +218,7 @@ void RemoteStore::write(std::shared_ptr<std::string> key, std::shared_ptr<std::s
       });
 }
 
-net::Awaitable<void> RemoteStore::publish(std::uint64_t sequence, std::vector<policy::Selector> selectors) {
+net::Awaitable<bool> RemoteStore::publish(std::uint64_t sequence, std::vector<policy::Selector> selectors) {
   const auto payload = encode_payload(selectors);
   const auto new_epoch = std::to_string(random_number());
   std::string why = "not connected";
@@ -231,7 +231,7 @@ net::Awaitable<void> RemoteStore::publish(std::uint64_t sequence, std::vector<po
     if (const auto done = reply ? parse_purge(*reply) : std::nullopt) {
       if (log_.delivered(sequence, done->second, done->first)) {
         bus_.request_sweep(selectors);
-        co_return;
+        co_return true;
       }
       // Recorded, but in an epoch that we are not in: it stays pending here until the bus has attached to that one.
       bus_.request_attach();
@@ -244,6 +244,7 @@ net::Awaitable<void> RemoteStore::publish(std::uint64_t sequence, std::vector<po
   auto written = std::make_shared<net::WaitPoint>(context_.get_executor());
   bus_.journal(sequence, std::move(selectors), [written] { written->notify(); });
   co_await written->wait();
+  co_return false;
 }
 
 net::Awaitable<bool> RemoteStore::confirm_clock(SteadyTime until) {

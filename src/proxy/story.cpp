@@ -2,9 +2,12 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <charconv>
+#include <cstdint>
+#include <limits>
 
 #include "larder/http/conditional.hpp"
 #include "larder/http/hop_by_hop.hpp"
+#include "larder/http/target.hpp"
 #include "larder/proxy/proxy.hpp"
 
 namespace larder::proxy {
@@ -19,7 +22,12 @@ net::Handler Proxy::handler() {
 }
 
 policy::PurgeSubject Proxy::Transaction::subject() const noexcept {
-  return {.key = key.key, .base_key = key.key, .type = route().type->name, .target = target, .tags = tags};
+  return {.key = key.key,
+          .base_key = key.key,
+          .type = route().type->name,
+          .origin = origin,
+          .target = target,
+          .tags = tags};
 }
 
 namespace {
@@ -32,10 +40,11 @@ bool pass_max_forwards(std::string_view method, http::FieldList& fields) {
   if (method != "OPTIONS" && method != "TRACE") return true;
   const auto* field = http::find(fields, "Max-Forwards");
   if (field == nullptr) return true;
-  unsigned left = 0;
+  std::uint32_t left = 0;
   const auto text = field->value;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), left);
-  if (error != std::errc{} || end != text.data() + text.size()) return true;
+  if (end != text.data() + text.size() || text.empty()) return true;  // no number: nothing to count
+  if (error == std::errc::result_out_of_range) left = std::numeric_limits<std::uint32_t>::max();
   if (left == 0) return false;
   fields.set("Max-Forwards", std::to_string(left - 1));
   return true;
@@ -130,6 +139,7 @@ Proxy::TransactionPtr Proxy::make_transaction(const http::RequestHead& request, 
                .fields = t.fields};
   // Matched again, because captures are views into the path.
   t.match = shared_.rules->match_cache(t.method, t.request.path());
+  if (t.route().key_has_host) t.origin = http::origin_text(t.scheme, t.authority);
   if (shared_.rules->honour_client_directives) t.client = policy::parse_request_cache_control(t.fields);
   t.path_size = policy::canonical_request(t.request, t.match, t.key.canonical);
   t.key.key = policy::cache_key(t.request, t.match, t.key.canonical);

@@ -48,7 +48,6 @@ store::StoredParts Proxy::parts_of(const Transaction& transaction, const store::
     if (!variance.is_default()) {
       key = key_under(t, variance);
       shared_.variances.remember(std::string_view(t.key.canonical).substr(0, t.path_size), variance);
-      parts.tags.push_back(policy::varied_path_tag(t.request.path()));
     }
   }
   parts.selecting = selecting_of(t, fields);
@@ -56,17 +55,28 @@ store::StoredParts Proxy::parts_of(const Transaction& transaction, const store::
   parts.base_key_size = parts.key.size();
   parts.canonical = std::move(key.canonical);
   parts.type = t.route().type->name;
+  parts.origin = t.origin;
   parts.target = t.target;
-  parts.tags.insert(parts.tags.end(), t.tags.begin(), t.tags.end());
-  for (const auto& group : policy::cache_groups(fields).names) {
-    parts.tags.push_back(policy::group_tag(t.scheme, t.authority, group));
-  }
+  parts.tags = tags_of(t, fields);
   parts.priority = t.route().type->priority;
   parts.stamp = stamp;
   parts.lifetime = lifetime;
   parts.fields = policy::stored_fields(fields, t.route().store);
   name_variant(parts);
   return parts;
+}
+
+// The rule's tags, and those that the response itself gives.
+std::vector<std::string> Proxy::tags_of(const Transaction& transaction, http::FieldSpan fields) const {
+  const auto& t = transaction;
+  auto tags = t.tags;
+  for (const auto& group : policy::cache_groups(fields).names) {
+    tags.push_back(policy::group_tag(t.scheme, t.authority, group));
+  }
+  if (t.path_size > 0 && !policy::query_variance(fields).is_default()) {
+    tags.push_back(policy::varied_path_tag(t.request.path()));
+  }
+  return tags;
 }
 
 // The name that goes with parts.selecting and parts.fields.

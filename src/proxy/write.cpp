@@ -1,6 +1,7 @@
 // Unsafe requests: relayed, and what they made stale purged before the client learns that they were carried out.
 #include <algorithm>
 
+#include "larder/http/target.hpp"
 #include "larder/net/error.hpp"
 #include "larder/policy/cache_groups.hpp"
 #include "larder/policy/invalidation.hpp"
@@ -17,11 +18,13 @@ constexpr std::uint64_t whole_answer = 32UL << 10;
 std::vector<policy::Selector> Proxy::selectors_of(const http::RequestHead& request,
                                                   const http::ResponseHead* response) const {
   std::vector<policy::Selector> selectors;
+  const auto origin = http::origin_text(request.scheme, request.authority);
   for (auto& target : policy::invalidated_targets(request, response)) {
     if (shared_.rules->honour_no_vary_search) {
       selectors.push_back({policy::SelectorKind::tag, policy::varied_path_tag(target.substr(0, target.find('?')))});
     }
-    selectors.push_back({policy::SelectorKind::target, std::move(target)});
+    selectors.push_back({policy::SelectorKind::target, origin + target});
+    if (shared_.rules->shares_hosts()) selectors.push_back({policy::SelectorKind::target, std::move(target)});
   }
   for (auto& selector : shared_.rules->purges(request)) {
     if (std::find(selectors.begin(), selectors.end(), selector) == selectors.end()) {
@@ -37,18 +40,21 @@ std::vector<policy::Selector> Proxy::selectors_of(const http::RequestHead& reque
   return selectors;
 }
 
-Proxy::Awaitable<void> Proxy::purge(std::vector<policy::Selector> selectors) {
-  if (selectors.empty()) co_return;
+Proxy::Awaitable<bool> Proxy::purge(std::vector<policy::Selector> selectors) {
+  if (selectors.empty()) co_return true;
   counters_.purges.add();
   counters_.purged_selectors.add(selectors.size());
   const auto sequence = shared_.log.apply_local(selectors, remote_ != nullptr);
-  if (remote_ != nullptr) co_await remote_->publish(sequence, std::move(selectors));
+  if (remote_ == nullptr) co_return true;
+  const bool delivered = co_await remote_->publish(sequence, std::move(selectors));
+  co_return delivered;
 }
 
 // RFC 9110 §9.3.3: the answer to a POST may be reused for a GET of its target. `before`: the stamp from before the POST
-// went to the origin. Its own purge must be the only one since, or another write might be newer than this answer.
+// went to the origin; `delivered`: its own purge has a place in the fleet's order. That must be the only purge since,
+// or another write might be newer than this answer.
 void Proxy::keep_answer_to_post(const http::RequestHead& request, const http::ResponseHead& head, std::string body,
-                                std::string_view client_address, const store::PurgeStamp& before,
+                                std::string_view client_address, const store::PurgeStamp& before, bool delivered,
                                 policy::TimePoint request_time, policy::TimePoint response_time) {
   const auto stamp = shared_.log.stamp();
   auto as_get = request;
@@ -58,8 +64,8 @@ void Proxy::keep_answer_to_post(const http::RequestHead& request, const http::Re
   const auto& rule = match.route->store;
   const auto lifetime = policy::compute_lifetime(head, rule, request_time, response_time);
   auto reason = policy::storable(request, head, rule, lifetime);
-  if (reason == policy::NotStored::none &&
-      (stamp.epoch != before.epoch || stamp.clock != before.clock + 1 || stamp.sequence != before.sequence + 1)) {
+  if (reason == policy::NotStored::none && (!delivered || stamp.epoch != before.epoch ||
+                                            stamp.clock != before.clock + 1 || shared_.log.pending_count() > 0)) {
     reason = policy::NotStored::purged_while_filling;
   }
   if (reason != policy::NotStored::none) {
@@ -122,10 +128,11 @@ Proxy::Awaitable<void> Proxy::write(net::Exchange& exchange, const http::Request
   }
   const bool all_read = connection.body_done() || response.error;
   auto first = selectors;
-  co_await purge(std::move(first));
+  const bool delivered = co_await purge(std::move(first));
 
   if (request.method == "POST" && all_read && !response.error && response.head.status < 400) {
-    keep_answer_to_post(request, response.head, whole, exchange.client_address, before, request_time, response_time);
+    keep_answer_to_post(request, response.head, whole, exchange.client_address, before, delivered, request_time,
+                        response_time);
   }
 
   auto head = response.head;

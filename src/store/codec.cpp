@@ -1,4 +1,4 @@
-// A record, version 1. Numbers are little-endian, text is a 4-byte length and that many bytes.
+// A record, version 2. Numbers are little-endian, text is a 4-byte length and that many bytes.
 //
 //   offset 0   "LRD" and the version byte
 //          4   kind: 1 response, 2 vary marker
@@ -32,7 +32,7 @@ using policy::Seconds;
 using policy::TimePoint;
 using std::chrono::milliseconds;
 
-constexpr std::string_view magic{"LRD\x01", 4};
+constexpr std::string_view magic{"LRD\x02", 4};
 constexpr std::size_t header_size = 28;
 constexpr std::size_t front_checksum_at = 20;
 constexpr std::size_t rest_checksum_at = 24;
@@ -278,12 +278,14 @@ std::variant<DecodeError, RecordSummary> read_summary(std::string_view front) {
   const auto key = reader.text();
   const auto base_key_size = reader.number<std::uint32_t>();
   const auto type = reader.text();
+  const auto origin = reader.text();
   const auto target = reader.text();
-  reader.require(!key.empty() && is_line(key) && base_key_size > 0 && base_key_size <= key.size() && is_line(type) &&
-                 is_line(target));
+  reader.require(is_line(origin) && !key.empty() && is_line(key) && base_key_size > 0 && base_key_size <= key.size() &&
+                 is_line(type) && is_line(target));
   summary.key = key;
   summary.base_key_size = base_key_size;
   summary.type = type;
+  summary.origin = origin;
   summary.target = target;
   const auto tags = reader.count(sizeof(std::uint32_t));
   summary.tags.reserve(tags);
@@ -363,6 +365,7 @@ policy::PurgeSubject RecordSummary::subject() const noexcept {
   return {.key = key,
           .base_key = std::string_view(key).substr(0, base_key_size),
           .type = type,
+          .origin = origin,
           .target = target,
           .tags = tags};
 }
@@ -383,6 +386,7 @@ std::string encode(const StoredResponse& response, const CodecParameters& parame
   writer.text(parts.key);
   writer.number(static_cast<std::uint32_t>(parts.base_key_size));
   writer.text(parts.type);
+  writer.text(parts.origin);
   writer.text(parts.target);
   writer.number(static_cast<std::uint32_t>(parts.tags.size()));
   for (const auto& tag : parts.tags) writer.text(tag);
@@ -471,6 +475,7 @@ std::variant<DecodeError, StoredPtr, VaryMarker> decode(std::string_view record,
   parts.key = std::move(summary.key);
   parts.base_key_size = summary.base_key_size;
   parts.type = std::move(summary.type);
+  parts.origin = std::move(summary.origin);
   parts.target = std::move(summary.target);
   parts.tags = std::move(summary.tags);
   parts.stamp = summary.stamp;

@@ -420,7 +420,15 @@ class PurgeLog::Index {
       return true;
     }
     if (news(SelectorKind::type) && named(SelectorKind::type, subject.type)) return true;
-    if (news(SelectorKind::target) && named(SelectorKind::target, subject.target)) return true;
+    if (news(SelectorKind::target)) {
+      if (named(SelectorKind::target, subject.target)) return true;
+      if (!subject.origin.empty()) {
+        // Kept between calls, as this may be the path of a hit.
+        thread_local std::string uri;
+        uri.assign(subject.origin).append(subject.target);
+        if (named(SelectorKind::target, uri)) return true;
+      }
+    }
     if (news(SelectorKind::tag) &&
         std::ranges::any_of(subject.tags, [&](const std::string& tag) { return named(SelectorKind::tag, tag); })) {
       return true;

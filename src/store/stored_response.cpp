@@ -45,8 +45,8 @@ StoredPtr StoredResponse::make(StoredParts parts) {
 
 StoredResponse::StoredResponse(StoredParts parts) : parts_(std::move(parts)) {
   if (!parts_.body) parts_.body = std::make_shared<const std::string>();
-  for (auto* const text :
-       {&parts_.key, &parts_.canonical, &parts_.selecting, &parts_.type, &parts_.target, &parts_.reason}) {
+  for (auto* const text : {&parts_.key, &parts_.canonical, &parts_.selecting, &parts_.type, &parts_.origin,
+                           &parts_.target, &parts_.reason}) {
     shrink(*text);
   }
   parts_.tags.shrink_to_fit();
@@ -99,8 +99,8 @@ StoredResponse::StoredResponse(StoredParts parts) : parts_(std::move(parts)) {
   has_validator_ = policy::has_validator(parts_.fields);
 
   memory_size_ = sizeof(StoredResponse) + allocation_overhead + heap_size(text_);
-  for (const auto* const part :
-       {&parts_.key, &parts_.canonical, &parts_.selecting, &parts_.type, &parts_.target, &parts_.reason}) {
+  for (const auto* const part : {&parts_.key, &parts_.canonical, &parts_.selecting, &parts_.type, &parts_.origin,
+                                 &parts_.target, &parts_.reason}) {
     memory_size_ += heap_size(*part);
   }
   if (!parts_.tags.empty()) memory_size_ += parts_.tags.capacity() * sizeof(std::string) + allocation_overhead;
@@ -117,7 +117,12 @@ StoredResponse::StoredResponse(StoredParts parts) : parts_(std::move(parts)) {
 }
 
 policy::PurgeSubject StoredResponse::subject() const noexcept {
-  return {.key = parts_.key, .base_key = base_key(), .type = parts_.type, .target = parts_.target, .tags = parts_.tags};
+  return {.key = parts_.key,
+          .base_key = base_key(),
+          .type = parts_.type,
+          .origin = parts_.origin,
+          .target = parts_.target,
+          .tags = parts_.tags};
 }
 
 }  // namespace larder::store

@@ -36,6 +36,10 @@ std::optional<Target> resolve_reference(std::string_view reference, const Target
 /// that two authorities of one origin compare equal (RFC 9110 §4.2.3). Not lower-cased.
 std::string_view without_default_port(std::string_view scheme, std::string_view authority) noexcept;
 
+/// "http://a.example:8080": scheme and authority in lower case, without the scheme's own port (RFC 9110 §4.3.1). Equal
+/// for equal origins.
+std::string origin_text(std::string_view scheme, std::string_view authority);
+
 /// True where scheme, host and port of both are equal (RFC 9110 §4.3.1).
 bool same_origin(const Target& a, const Target& b) noexcept;
 

@@ -63,7 +63,8 @@ class ReplySink {
   virtual Awaitable<error_code> flush() = 0;
   /// Ends the body. Trailers are sent where the client can take them.
   virtual void finish(http::FieldSpan trailers) = 0;
-  /// The body cannot be ended properly: the client must see that it was cut short.
+  /// The body cannot be ended properly: the client must see that it was cut short, or gets a 502 in its place where
+  /// nothing of the reply has been sent yet.
   virtual void cut_short() = 0;
   /// True once whole() or begin() was called.
   [[nodiscard]] virtual bool begun() const noexcept = 0;

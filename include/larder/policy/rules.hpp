@@ -133,6 +133,8 @@ struct RuleSet {
   [[nodiscard]] RouteMatch match_cache(std::string_view method, std::string_view path) const;
   /// Every purge selector of every matching route, expanded for this request.
   [[nodiscard]] std::vector<Selector> purges(const http::RequestHead& request) const;
+  /// True where responses of some route are shared by all hosts.
+  [[nodiscard]] bool shares_hosts() const noexcept;
   [[nodiscard]] const Type* type(std::string_view name) const noexcept;
 };
 

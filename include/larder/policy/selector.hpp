@@ -16,7 +16,8 @@ enum class SelectorKind : unsigned char {
   glob,    ///< key glob, '*' any run of bytes and '?' any one byte, '\' quotes: "cache:search:*"
   tag,     ///< a tag: "product:42"
   path,    ///< path pattern on the stored target URI, '*' one segment, '**' any number: "/api/products/**"
-  target,  ///< exactly one path and query of the stored target URI (RFC 9111 §4.4): "/api/products/42?x=1"
+  target,  ///< exactly one target URI (RFC 9111 §4.4): "http://a.example/api/products/42?x=1"; without its origin,
+           ///< every host's
   all      ///< everything
 };
 std::string_view to_string(SelectorKind kind) noexcept;
@@ -34,6 +35,7 @@ struct PurgeSubject {
   std::string_view key;       ///< cache key, with its variant suffix where there is one
   std::string_view base_key;  ///< the same without the variant suffix
   std::string_view type;
+  std::string_view origin;  ///< of the target URI, http::origin_text(); empty where hosts share the response
   std::string_view target;  ///< normalised path and query of the target URI
   std::span<const std::string> tags;
 };
@@ -53,8 +55,9 @@ bool path_match(std::string_view pattern, std::string_view path) noexcept;
 /// The pattern that matches exactly `text`: each glob character of it gets a '\' in front.
 std::string glob_quoted(std::string_view text);
 
-/// What every subject of this selector begins with: the key for `key` and `glob`, the target for `path` and `target`
-/// (a '\' of the pattern is never part of it; quoting may shorten it). Empty where nothing can be said. For indexes.
+/// What every subject of this selector begins with: the key for `key` and `glob`, the target for `path`, and it or the
+/// whole URI for `target` (a '\' of the pattern is never part of it; quoting may shorten it). Empty where nothing can
+/// be said. For indexes.
 std::string_view literal_prefix(const Selector& selector) noexcept;
 
 /// Compact text form for the Redis purge log and the journal: "<kind>:<value>"; the inverse of parse_selector.

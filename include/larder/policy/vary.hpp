@@ -69,7 +69,7 @@ VariantMatch match_variant(std::string_view stored_encoding, http::FieldSpan sto
 /// Content-Language takes that of Accept-Language's in a second name.
 std::vector<std::string> variant_names(std::string_view stored_encoding, http::FieldSpan stored_fields);
 
-/// The names under which variants that may match this request can be found, the likeliest first, eight at the most;
+/// The names under which variants that may match this request can be found, the likeliest first, ten at the most;
 /// match_variant() decides. `names`: the selecting header fields, lower case, sorted.
 std::vector<std::string> variant_candidates(const std::vector<std::string>& names, http::FieldSpan request_fields);
 

@@ -68,8 +68,9 @@ class Proxy {
   /// The callables for a listener; valid as long as the proxy.
   net::Handler handler();
 
-  /// Purges here, then in Redis (or the journal), and returns when the promise holds: for writes and for admin.
-  net::Awaitable<void> purge(std::vector<policy::Selector> selectors);
+  /// Purges here, then in Redis (or the journal), and returns when the promise holds: for writes and for admin. True
+  /// where Redis has taken it, or there is none.
+  net::Awaitable<bool> purge(std::vector<policy::Selector> selectors);
 
   [[nodiscard]] WorkerCounters& counters() noexcept { return counters_; }
   [[nodiscard]] RemoteStore* remote() noexcept { return remote_; }
@@ -88,6 +89,7 @@ class Proxy {
     std::string target;
     std::string scheme;
     std::string authority;
+    std::string origin;  ///< http::origin_text(); empty where the route's hosts share their responses
     std::string client_address;
     http::FieldList fields;  ///< end-to-end fields only
     http::RequestHead request;
@@ -141,6 +143,13 @@ class Proxy {
     store::StoredPtr stored;
   };
 
+  // What was relayed of a body, up to a bound.
+  struct BodyCopy {
+    std::string bytes;
+    std::size_t most = 0;
+    bool is_cut = false;  ///< there was more
+  };
+
   // How following a fill ended.
   enum class Followed : unsigned char {
     replied,       ///< the client has its answer (or is gone)
@@ -190,6 +199,7 @@ class Proxy {
   [[nodiscard]] Question make_question(const Transaction& transaction, bool passes_range, bool is_shared) const;
   [[nodiscard]] store::StoredParts parts_of(const Transaction& transaction, const store::PurgeStamp& stamp,
                                             const policy::Lifetime& lifetime, http::FieldSpan fields) const;
+  [[nodiscard]] std::vector<std::string> tags_of(const Transaction& transaction, http::FieldSpan fields) const;
   [[nodiscard]] std::string selecting_of(const Transaction& transaction, http::FieldSpan fields) const;
   void name_variant(store::StoredParts& parts) const;
   store::StoredPtr find_confirmed(const Transaction& transaction, http::FieldSpan not_modified_fields) const;
@@ -209,7 +219,7 @@ class Proxy {
                              bool completes, store::PurgeStamp stamp, policy::TimePoint request_time,
                              policy::TimePoint response_time);
   store::StoredPtr keep_part(const Transaction& transaction, http::FieldSpan answer_fields, http::ByteRange part,
-                             std::optional<std::uint64_t> complete_length, std::string bytes,
+                             std::optional<std::uint64_t> complete_length, std::string bytes, bool completes,
                              const store::PurgeStamp& stamp, policy::TimePoint request_time,
                              policy::TimePoint response_time);
 
@@ -223,7 +233,7 @@ class Proxy {
   Awaitable<void> relay(net::Exchange& exchange, const http::RequestHead& request, Labels labels,
                         const policy::Route* route, const std::string* content = nullptr);
   Awaitable<void> relay_response(net::Exchange& exchange, OriginResponse& response, const Labels& labels,
-                                 std::string* copy = nullptr);
+                                 BodyCopy* copy = nullptr);
   void hide_targeted_fields(http::FieldList& fields) const;
   Awaitable<void> relay_upgraded(net::Exchange& exchange, OriginResponse& response);
   void reply_with_failure(net::Exchange& exchange, const OriginResponse& response, const Labels& labels);
@@ -234,7 +244,7 @@ class Proxy {
   // write.cpp
   Awaitable<void> write(net::Exchange& exchange, const http::RequestHead& request);
   void keep_answer_to_post(const http::RequestHead& request, const http::ResponseHead& head, std::string body,
-                           std::string_view client_address, const store::PurgeStamp& before,
+                           std::string_view client_address, const store::PurgeStamp& before, bool delivered,
                            policy::TimePoint request_time, policy::TimePoint response_time);
   std::vector<policy::Selector> selectors_of(const http::RequestHead& request,
                                              const http::ResponseHead* response) const;

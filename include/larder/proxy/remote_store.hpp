@@ -56,8 +56,9 @@ class RemoteStore {
   void insert(store::StoredPtr stored);
 
   /// Makes a purge known to the fleet: within the deadline by Redis, else by the journal. It must have been applied to
-  /// the log as `sequence` (pending) before. Returns when the write's reply may go to the client.
-  net::Awaitable<void> publish(std::uint64_t sequence, std::vector<policy::Selector> selectors);
+  /// the log as `sequence` (pending) before. Returns when the write's reply may go to the client: true where Redis has
+  /// it.
+  net::Awaitable<bool> publish(std::uint64_t sequence, std::vector<policy::Selector> selectors);
 
   /// For strict coherence: true where our log is at least as new as Redis's in this moment.
   net::Awaitable<bool> confirm_clock(SteadyTime until);

@@ -45,6 +45,7 @@ struct RecordSummary {
   std::string key;
   std::size_t base_key_size = 0;
   std::string type;
+  std::string origin;
   std::string target;
   std::vector<std::string> tags;
   PurgeStamp stamp;

@@ -34,6 +34,7 @@ struct StoredParts {
   std::string canonical;          ///< canonical request, compared on each hit
   std::string selecting;          ///< policy::selecting_fields() encoding; empty where the response has no Vary
   std::string type;
+  std::string origin;  ///< of the target URI, http::origin_text(); empty where hosts share the response
   std::string target;  ///< normalised path and query of the target URI
   std::vector<std::string> tags;
   policy::Priority priority = policy::Priority::normal;

@@ -188,7 +188,12 @@ TEST_CASE("path_match: hostile patterns take no exponential time") {
 
 TEST_CASE("matches: each kind names what it says and no more") {
   const std::vector<std::string> tags{"product:42", "shop"};
-  const PurgeSubject subject{"cache:product:abc:variant", "cache:product:abc", "product", "/api/products/42?x=1", tags};
+  const PurgeSubject subject{.key = "cache:product:abc:variant",
+                             .base_key = "cache:product:abc",
+                             .type = "product",
+                             .origin = "http://a.example",
+                             .target = "/api/products/42?x=1",
+                             .tags = tags};
   struct Row {
     SelectorKind kind;
     std::string value;
@@ -211,6 +216,10 @@ TEST_CASE("matches: each kind names what it says and no more") {
       {SelectorKind::path, "/api/users/**", false},
       {SelectorKind::target, "/api/products/42?x=1", true},
       {SelectorKind::target, "/api/products/42", false},
+      {SelectorKind::target, "http://a.example/api/products/42?x=1", true},
+      {SelectorKind::target, "http://b.example/api/products/42?x=1", false},
+      {SelectorKind::target, "http://a.example/api/products/42", false},
+      {SelectorKind::target, "http://a.example", false},
       {SelectorKind::all, "", true},
   };
   for (const auto& row : rows) {

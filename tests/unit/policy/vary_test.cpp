@@ -1,5 +1,6 @@
 #include "larder/policy/vary.hpp"
 
+#include <algorithm>
 #include <doctest/doctest.h>
 #include <string>
 #include <vector>
@@ -228,14 +229,14 @@ TEST_CASE("variants by content coding") {
       {"gzip", none, "GZIP;q=1.0", "1000"},
       {"gzip", "", "gzip", "1000"},
       {"gzip", "identity", "gzip", "1000"},
-      {"gzip", none, none, "1000"},
-      {"gzip", none, "identity", "1000"},
-      {"gzip", none, "deflate", "1000"},
-      {"gzip", none, "br;q=0", "1000"},
+      {"gzip", none, none, "999"},
+      {"gzip", none, "identity", "999"},
+      {"gzip", none, "deflate", "999"},
+      {"gzip", none, "br;q=0", "999"},
       {"gzip", none, "br", "-"},
       {none, none, "gzip", "-"},
       {none, none, none, "1000"},
-      {none, none, "", "1000"},
+      {none, none, "", "999"},
       {none, none, "*;q=0", "-"},
       {none, none, "identity;q=0", "-"},
       {"identity;q=0", none, "identity;q=0.0", "1000"},
@@ -343,4 +344,67 @@ TEST_CASE("without Vary everything matches, and foreign bytes nothing") {
     CHECK_FALSE(match_variant(bad, Fields{}, Fields{{"Accept-Encoding", "gzip"}}).matches);
     CHECK_FALSE(match_variant(bad, Fields{}, Fields{}).matches);
   }
+}
+
+TEST_CASE("a variant's names are found among the candidates of every request that it may serve") {
+  using larder::http::Field;
+  const std::vector<std::string> names{"accept-encoding", "accept-language"};
+  struct Row {
+    const char* what;
+    std::vector<Field> stored_for;
+    std::vector<Field> response;
+    std::vector<Field> request;
+    bool found;
+  };
+  const Field gzip{"Content-Encoding", "gzip"};
+  const Field german{"Content-Language", "de"};
+  const std::vector<Row> rows{
+      {"coded, accepted", {{"Accept-Encoding", "gzip, br"}}, {gzip}, {{"Accept-Encoding", "gzip;q=0.1"}}, true},
+      {"coded, to be decoded", {{"Accept-Encoding", "gzip"}}, {gzip}, {{"Accept-Encoding", "identity"}}, true},
+      {"coded, nothing said", {{"Accept-Encoding", "gzip"}}, {gzip}, {}, true},
+      {"plain, for who wants no coding", {}, {}, {{"Accept-Encoding", "gzip;q=0"}}, true},
+      {"plain, for who wants one", {}, {}, {{"Accept-Encoding", "gzip"}}, false},
+      {"plain, equal", {{"Accept-Encoding", "gzip"}}, {}, {{"Accept-Encoding", "GZIP"}}, true},
+      {"unknown coding, equal",
+       {{"Accept-Encoding", "x"}},
+       {{"Content-Encoding", "x"}},
+       {{"Accept-Encoding", "x"}},
+       true},
+      {"unknown coding, other",
+       {{"Accept-Encoding", "x"}},
+       {{"Content-Encoding", "x"}},
+       {{"Accept-Encoding", "y"}},
+       false},
+      {"language preferred", {{"Accept-Language", "en, de"}}, {german}, {{"Accept-Language", "de, en;q=0.5"}}, true},
+      {"language equal", {{"Accept-Language", "en, de"}}, {german}, {{"Accept-Language", "de,en"}}, true},
+      {"language not preferred", {{"Accept-Language", "de"}}, {german}, {{"Accept-Language", "en, de;q=0.5"}}, false},
+      {"both",
+       {{"Accept-Encoding", "br"}, {"Accept-Language", "en, de"}},
+       {{"Content-Encoding", "br"}, german},
+       {{"Accept-Language", "DE"}},
+       true},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.what);
+    const auto encoding = selecting_fields(names, row.stored_for);
+    const auto stored_under = variant_names(encoding, row.response);
+    const auto candidates = variant_candidates(names, row.request);
+    CHECK(candidates.size() <= 10);
+    bool found = false;
+    for (const auto& name : stored_under) found = found || std::find(candidates.begin(), candidates.end(), name) != candidates.end();
+    CHECK(found == row.found);
+    CHECK(match_variant(encoding, row.response, row.request).matches == row.found);
+  }
+}
+
+TEST_CASE("what a confirmed response was selected by stays, and new names are added") {
+  using larder::http::Field;
+  const std::vector<Field> first{{"A", "1"}, {"B", "2"}};
+  const std::vector<Field> second{{"A", "9"}, {"C", "3"}};
+  const auto stored = selecting_fields({"a", "b"}, first);
+  CHECK(extended_selecting(stored, {"a"}, second) == stored);
+  const std::vector<Field> expected{{"A", "1"}, {"B", "2"}, {"C", "3"}};
+  CHECK(extended_selecting(stored, {"c"}, second) == selecting_fields({"a", "b", "c"}, expected));
+  CHECK(extended_selecting("", {"c"}, second) == selecting_fields({"c"}, second));
+  CHECK(extended_selecting("", {}, second).empty());
 }

@@ -420,7 +420,7 @@ struct Table {
   policy::TimePoint now = Clock::now();
 
   policy::PurgeSubject subject(std::string_view target) const {
-    return {.key = "cache:t:1", .base_key = "cache:t:1", .type = "t", .target = target, .tags = no_tags};
+    return {.key = "cache:t:1", .base_key = "cache:t:1", .type = "t", .origin = {}, .target = target, .tags = no_tags};
   }
   FillTicket join(const std::string& canonical, std::string_view target = "/") {
     return table.join(canonical, subject(target), log, now);

@@ -29,10 +29,11 @@ struct Entry {
   std::string key;
   std::string type;
   std::string target;
+  std::string origin = "http://a.example";
   std::vector<std::string> tags;
 
   [[nodiscard]] PurgeSubject subject() const {
-    return {.key = key, .base_key = base_key, .type = type, .target = target, .tags = tags};
+    return {.key = key, .base_key = base_key, .type = type, .origin = origin, .target = target, .tags = tags};
   }
 };
 
@@ -85,6 +86,8 @@ TEST_CASE("each kind of selector kills what it names and nothing else") {
       {SelectorKind::path, "/api/products/*/reviews", false},
       {SelectorKind::target, "/api/products/42?x=1", true},
       {SelectorKind::target, "/api/products/42", false},
+      {SelectorKind::target, "http://a.example/api/products/42?x=1", true},
+      {SelectorKind::target, "http://b.example/api/products/42?x=1", false},
       {SelectorKind::all, "", true},
   };
   for (const auto& row : rows) {
@@ -483,7 +486,10 @@ TEST_CASE("as a plain model, for any mixture of purges, deliveries and orders") 
         case 10:
           return {SelectorKind::path, "/t" + number() + "/" + number()};
         case 11:
-          return {SelectorKind::target, "/t" + number() + "/" + number() + "?q"};
+          return {SelectorKind::target, std::string(pick(2) == 0   ? "http://a.example"
+                                                    : pick(2) == 0 ? "http://b.example"
+                                                                   : "") +
+                                            "/t" + number() + "/" + number() + "?q"};
         case 12:
           return {SelectorKind::path, "/t" + number() + std::string(1 + pick(300), 'x') + "/*"};
         default:
