@@ -48,6 +48,7 @@ class Context:
     def __init__(self, path):
         self.now = int(time.time())  # seconds; the same through the whole case
         self.base = path
+        self.responses = []  # what the client was given so far, one per step
 
     def path(self, suffix=""):
         """The case's own path; a suffix begins with "/" or "?"."""
@@ -432,6 +433,7 @@ class CaseTest(unittest.TestCase):
             eventually(lambda: run.answers_of(index), "the origin is asked in the background")
             self.bench.settle()
         run.last = response
+        run.context.responses.append(response)
         return response
 
     def _judge(self, run, index, step, response):
