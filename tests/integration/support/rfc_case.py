@@ -490,7 +490,7 @@ class CaseTest(unittest.TestCase):
             self.assertIn(304, [answer.status for answer in answers], "the origin did not answer 304")
             earlier = [answer for answer in whole if answer.step < index]
             self.assertTrue(earlier, "the case is wrong: nothing can be stored")
-            source = earlier[-1]
+            source = run.answers_of(step.answer_of - 1)[-1] if step.answer_of else earlier[-1]
         elif step.expect == "larder":
             self.assertEqual([f"{answer.request.method} {answer.request.target}" for answer in answers], [],
                              "the origin was asked")
