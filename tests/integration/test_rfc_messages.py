@@ -576,6 +576,11 @@ FIELDS = [
         cached(response_headers={"Age": between(50, 55)}, check=lambda response, *_: verify(
             len(response.fields.all("Age")) == 1, response.fields.all("Age"))),
     ]),
+    Case("age_of_a_relayed_response_is_kept", "9110 §5.1, 9111 §5.1", "MUST", "what is relayed keeps the Age that it came with", [
+        Step(response=Response(raw=b"HTTP/1.1 200 OK\r\nCache-Control: max-age=3600\r\nAge: 50\r\nContent-Length: 1\r\n\r\nx"),
+             response_headers={"Age": between(50, 55)}),
+        Step(path="/b", response=unstored(("Age", "50")), response_headers={"Age": between(50, 55)}),
+    ]),
     Case("age_counts_date", "9111 §4.2.3", "MUST", "apparent_age counts", [
         Step(response=fresh(("Date", date(-100)))), cached(response_headers={"Age": between(100, 105)})]),
     Case("fields_unknown_are_forwarded", "9110 §5.1", "MUST", "unrecognised fields are forwarded both ways", [
