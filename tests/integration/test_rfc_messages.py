@@ -6,8 +6,10 @@ import unittest
 
 from .support.http_message import Disconnected
 from .support.integration_case import PLAIN_RULES, IntegrationCase
+from .support.larder_process import settings
 from .support.raw_client import exchange_bytes
 from .support.rfc_case import PRESENT, Case, Response, Step, Where, add_tests, between, cached, date, fetched
+from .support.tcp_link import TcpLink
 
 FRESH = ("Cache-Control", "max-age=3600")
 NO_STORE = ("Cache-Control", "no-store")
@@ -207,7 +209,14 @@ CONNECTION = [
     ]),
     Case("connection_te_is_ours", "9110 §10.1.4", "MUST", "TE is for one connection", [
         Step(headers=[("TE", "gzip;q=0.5, trailers"), ("Connection", "TE")], response=unstored(), origin_headers={
-            "TE": Where(lambda value: value in (None, "trailers"), "absent or our own trailers")}),
+            "TE": Where(lambda value: value in (None, "trailers"), "absent or our own trailers")},
+             check=lambda _, __, requests: verify(
+                 not requests[0].fields.has("TE") or "te" in requests[0].fields.members("Connection"),
+                 "TE without the connection option")),
+    ]),
+    Case("connection_upgrade_in_http_1_0", "9110 §7.8", "MUST", "Upgrade in an HTTP/1.0 request is ignored", [
+        Step(version="HTTP/1.0", headers=[("Connection", "Upgrade"), ("Upgrade", "echo")], response=unstored(),
+             origin_headers={"Upgrade": None}),
     ]),
     Case("connection_close_of_the_origin_is_not_the_clients", "9110 §7.6.1", "MUST", "Connection is for one connection", [
         Step(response=fresh(close=True), response_headers={"Connection": Where(
@@ -276,6 +285,10 @@ TARGETS = [
         Step(response=fresh()),
         Step(raw=raw_get(target="http://api.example{path}"), expect="cache"),
     ]),
+    Case("target_empty_host", "9110 §4.2.1", "MUST", "an http URI with an empty host is invalid", [
+        Step(raw=b"GET http:///path HTTP/1.1\r\nHost: api.example\r\n\r\n", expect="larder", status=400)]),
+    Case("target_empty_host_with_port", "9110 §4.2.1", "MUST", "an http URI with an empty host is invalid", [
+        Step(raw=b"GET http://:80/path HTTP/1.1\r\nHost: api.example\r\n\r\n", expect="larder", status=400)]),
     Case("target_query_is_part_of_it", "9111 §4", "MUST", "another query is another target URI", [
         Step(path="?a=1", response=fresh()), fetched(path="?a=2", response=fresh()), fetched(response=fresh()),
         fetched(path="?A=1", response=fresh()), cached(path="?a=1", answer_of=1)]),
@@ -324,6 +337,13 @@ FRAMING = [
                    f"HTTP/1.1 200 OK\n{LIFE}Transfer-Encoding: x-other\n", rfc="9112 §6.1"),
     broken_framing("nul_in_a_field", "CR, LF and NUL in a value are dangerous",
                    f"HTTP/1.1 200 OK\n{LIFE}X-Odd: a\0b\nContent-Length: 2\n", rfc="9110 §5.5"),
+    Case("framing_equal_content_lengths", "9110 §8.6, 9112 §6.3", "MUST", "equal lengths are one length, or an error", [
+        Step(response=response_text(f"HTTP/1.1 200 OK\n{LIFE}Content-Length: 2\nContent-Length: 2\n"), expect="either",
+             check=lambda response, *_: verify(response.status == 502 or response.body == b"ok", response.raw_head))]),
+    Case("framing_unknown_request_coding", "9112 §6.1", "SHOULD", "an unknown transfer coding is answered 501", [
+        Step(method="POST", raw=lambda context: (
+            f"POST {context.path()} HTTP/1.1\r\nHost: api.example\r\nTransfer-Encoding: x-other, chunked\r\n\r\n"
+            "0\r\n\r\n").encode(), expect="larder", status=501)]),
     Case("framing_obs_fold_in_a_response", "9112 §5.2", "MUST", "obs-fold is replaced by spaces, or the message by 502", [
         Step(response=response_text(f"HTTP/1.1 200 OK\n{LIFE}X-Folded: a\n b\nContent-Length: 2\n"), expect="either",
              check=lambda response, *_: verify(
@@ -451,6 +471,13 @@ METHODS = [
         Step(response=fresh()), Step(method="get", response=Response(), expect="either", requests=1)]),
     Case("method_get_with_content", "9110 §9.3.1", "optimal", "a GET with content is not answered as one without", [
         Step(response=fresh()), fetched(body="x", response=fresh())]),
+    Case("method_put_of_a_part", "9110 §14.5", "optimal", "Content-Range of a write is for the origin", [
+        Step(method="PUT", headers=[("Content-Range", "bytes 0-0/10")], body="x", response=Response(),
+             origin_headers={"Content-Range": "bytes 0-0/10"})]),
+    Case("method_put_with_conditions", "9110 §13.1, 9111 §4.3.2", "MUST", "conditions of a write are for the origin", [
+        Step(response=fresh(("ETag", '"v1"'))),
+        Step(method="PUT", headers=[("If-None-Match", "*"), ("If-Match", '"v1"')], body="x", response=Response(412),
+             status=412, origin_headers={"If-None-Match": "*", "If-Match": '"v1"'})]),
     Case("method_expect_unknown", "9110 §10.1.1", "MAY", "an unknown expectation is refused or passed on", [
         Step(headers=[("Expect", "miracles")], response=unstored(), expect="either",
              check=lambda response, *_: verify(response.status in (200, 417), f"status {response.status}"))]),
@@ -687,6 +714,19 @@ class InTime(IntegrationCase):
                 except Disconnected:
                     pass
                 self.assertEqual(self.site.count("/once", method), 1)
+
+    def test_a_loop_ends(self):
+        """RFC 9110 §7.6: a gateway that is made to forward to itself does not do so without end."""
+        link = TcpLink(0)
+        self.addCleanup(link.close)
+        proxy = self.larder(f"http://127.0.0.1:{link.port}", rules=PLAIN_RULES, workers=1,
+                            settings=settings(origin={"connections": 200, "read_timeout": "1s", "queue_timeout": "1s"}))
+        link.target_port = proxy.port
+        for method in ("GET", "POST"):
+            with self.subTest(method):
+                response = proxy.request(method, "/", body=None if method == "GET" else b"")
+                self.assertGreaterEqual(response.status, 400)
+        self.assertTrue(proxy.is_running())
 
     def test_requests_behind_a_close_are_not_answered(self):
         """RFC 9112 §9.6: nothing is answered after the answer to a request with "close"."""
