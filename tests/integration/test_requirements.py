@@ -1,5 +1,5 @@
-"""The table of requirements (tests/rfc_requirements.csv) against the tests: every test that a row names exists, and no row
-goes without a test or a reason.
+"""The table of requirements (tests/rfc_requirements.csv) against the tests: every test that a row names exists, and no
+row goes without a test or a reason.
 
 Columns: rfc and section; level (MUST, MUST NOT, SHOULD, SHOULD NOT, MAY); the requirement in short; how Larder stands:
 `fulfilled` (with what is to be said about it after a colon), `not applicable: <why>`, or `deviates: <why>`, each with
@@ -84,7 +84,8 @@ class Requirements(unittest.TestCase):
         self.each(check)
 
     def test_every_row_has_a_test_or_a_reason(self):
-        self.each(lambda row: "neither a test nor a reason" if not row["tests"].strip() and ":" not in row["larder"] else None)
+        self.each(lambda row: "neither a test nor a reason" if not row["tests"].strip() and ":" not in row["larder"]
+                  else None)
 
     def test_no_requirement_is_there_twice(self):
         seen = [(row["rfc"], row["section"], row["level"], row["requirement"]) for row in self.rows]

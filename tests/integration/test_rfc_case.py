@@ -70,8 +70,10 @@ class Judgement(unittest.TestCase):
         return None
 
     def test_who_answered(self):
-        for remembers, expect, right in ((False, "origin", True), (False, "cache", False), (False, "validated", False), (False, "larder", False),
-                                         (False, "either", True), (True, "origin", False), (True, "cache", True), (True, "validated", False)):
+        for remembers, expect, right in ((False, "origin", True), (False, "cache", False), (False, "validated", False),
+                                         (False, "larder", False),
+                                         (False, "either", True), (True, "origin", False), (True, "cache", True),
+                                         (True, "validated", False)):
             with self.subTest(remembers=remembers, expect=expect):
                 status = 504 if expect == "larder" else None
                 fault = self.judge(remembers, Step(), Step(expect=expect, status=status))
@@ -79,16 +81,21 @@ class Judgement(unittest.TestCase):
 
     def test_status_body_and_fields(self):
         first = Response(203, [("X-A", "1"), ("X-A", "2")], body="text")
-        for wrong in ({"status": 200}, {"body_is": "other"}, {"response_headers": {"X-A": "1"}}, {"response_headers": {"X-A": None}},
-                      {"response_headers": {"X-B": "b"}}, {"origin_headers": {"X-C": "c"}}, {"origin_method": "HEAD"}, {"requests": 2},
+        for wrong in ({"status": 200}, {"body_is": "other"}, {"response_headers": {"X-A": "1"}},
+                      {"response_headers": {"X-A": None}},
+                      {"response_headers": {"X-B": "b"}}, {"origin_headers": {"X-C": "c"}}, {"origin_method": "HEAD"},
+                      {"requests": 2},
                       {"interims": [103]}, {"trailers": {"X-T": "t"}}):
             with self.subTest(wrong):
                 self.assertIsNotNone(self.judge(False, Step(response=first, **wrong)))
-        self.assertIsNone(self.judge(False, Step(response=first, status=203, body_is="text", response_headers={"X-A": ["1", "2"], "X-B": None},
-                                                 origin_method="GET", origin_headers={"X-C": None}, requests=1, interims=[])))
+        self.assertIsNone(self.judge(False, Step(response=first, status=203, body_is="text",
+                                                 response_headers={"X-A": ["1", "2"], "X-B": None},
+                                                 origin_method="GET", origin_headers={"X-C": None}, requests=1,
+                                                 interims=[])))
 
     def test_an_older_answer_is_not_the_expected_one(self):
-        self.assertIn("body", self.judge(True, Step(), Step(expect="cache"), Step(expect="cache", body_is="case: body of step 2")))
+        self.assertIn("body", self.judge(True, Step(), Step(expect="cache"),
+                                         Step(expect="cache", body_is="case: body of step 2")))
         self.assertIsNotNone(self.judge(True, Step(), Step(expect="either", requests=0), Step(expect="origin")))
 
     def test_a_failure_tells_the_step_and_the_requirement(self):

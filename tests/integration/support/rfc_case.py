@@ -59,7 +59,7 @@ class Context:
 
 
 def date(offset=0, form=None):
-    """An HTTP-date `offset` seconds from now. `form`: None for IMF-fixdate, "rfc850", "asctime", or a strftime format."""
+    """An HTTP-date `offset` seconds from now. `form`: None (IMF-fixdate), "rfc850", "asctime", or a strftime format."""
     def value(context):
         moment = context.now + offset
         if form is None:
@@ -111,10 +111,19 @@ def between(low, high):
                  f"between {low} and {high}")
 
 
+def holds(predicate, what):
+    """A Step.check: predicate(response, requests that reached the origin) is true; `what` says what that means."""
+    def check(response, context, seen):  # pylint: disable=unused-argument
+        if not predicate(response, seen):
+            raise AssertionError(f"not so: {what}")
+
+    return check
+
+
 @dataclass
 class Response:
-    """An answer of the origin. The body, where none is given, tells the case's step. `Date` and Content-Length are added
-    where `headers` lack them; a header whose value is None is left out."""
+    """An answer of the origin. The body, where none is given, tells the case's step. `Date` and Content-Length are
+    added where `headers` lack them; a header whose value is None is left out."""
 
     status: int = 200
     headers: Any = ()
@@ -146,10 +155,12 @@ class Step:
     """
 
     method: str = "GET"
-    path: Any = None  # None: the case's own; "/x" or "?x" is appended to it; a callable of the context is taken as it is
+    # None: the case's own; "/x" or "?x" is appended to it; what a callable of the context returns is taken as it is.
+    path: Any = None
     headers: Any = ()
     body: Any = None
-    raw: Any = None  # bytes, or a callable of the context: sent instead of the request; `method` still tells how to read
+    # Bytes, or a callable of the context: sent instead of the request. `method` still tells how to read the response.
+    raw: Any = None
     version: str = "HTTP/1.1"
     # Repeats the request until this callable of its Response is true; only the last one is looked at.
     pause_until: Optional[Callable] = None
@@ -165,7 +176,8 @@ class Step:
     requests: Optional[int] = None  # how many reached the origin in this step
     interims: Any = None  # expected statuses of interim responses
     trailers: Any = None  # expected trailers as {name: value}
-    background: Any = False  # True: the origin is asked in the background, and the step waits until it was; "maybe": it may be
+    # True: the origin is asked in the background, and the step waits until it was; "maybe": it may be.
+    background: Any = False
     # Anything else: called with (response, context, requests that reached the origin); raises AssertionError.
     check: Optional[Callable] = None
     broken: bool = False  # the response must not come whole
@@ -436,7 +448,8 @@ class CaseTest(unittest.TestCase):
             return response
         response = eventually(attempt, "pause_until is fulfilled", pause=0.05)
         if step.background is True:
-            eventually(lambda: any(answer.sent for answer in run.answers_of(index)), "the origin is asked in the background")
+            eventually(lambda: any(answer.sent for answer in run.answers_of(index)),
+                       "the origin is asked in the background")
             self.bench.settle(background=True)
         run.last = response
         run.context.responses.append(response)
@@ -581,7 +594,7 @@ def _method(case):
 
 
 def add_tests(module, name, cases, rules=PLAIN_RULES, settings=""):
-    """Adds a class per tier to the module of that name, with a method per case. `rules` and `settings` as for larder()."""
+    """Adds a class per tier to the module of that name, a method per case. `rules`, `settings`: as for larder()."""
     target = sys.modules[module]
     for case in cases:
         if not re.fullmatch(r"[a-z0-9_]+", case.id):
