@@ -16,7 +16,7 @@ import unittest
 HERE = os.path.dirname(os.path.abspath(__file__))
 TABLE = os.path.join(HERE, "..", "rfc_requirements.csv")
 LEVELS = {"MUST", "MUST NOT", "SHOULD", "SHOULD NOT", "MAY"}
-SPECIFICATION = r"(\d{4}|[A-Z][\w -]+)"  # the number of an RFC, or a name
+SPECIFICATION = r"(\d{4,5}|[A-Z][\w -]+)"  # the number of an RFC, or a name
 SECTION = r"§\d(\.?\d)*"
 STANDING = re.compile(r"(fulfilled(: [^;]+)?|not applicable: [^;]+|deviates: [^;]+)(; [^;]+)*")
 
