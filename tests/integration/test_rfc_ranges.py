@@ -5,11 +5,14 @@ import gzip
 import re
 import unittest
 
+from .support.integration_case import PLAIN_RULES, IntegrationCase
 from .support.rfc_case import PRESENT, Case, Response, Step, Where, add_tests, cached, date, fetched
+from .support.waiting import in_parallel
 
 # Every position of it is recognisable, so that a wrong slice shows.
 DOC = "".join(f"{n:03d}." for n in range(250)).encode()
 NEW = "".join(f"{n:03d}!" for n in range(250)).encode()
+PACKED = gzip.compress(DOC, mtime=0)
 SIZE = len(DOC)
 FRESH = ("Cache-Control", "max-age=3600")
 STALE = [("Cache-Control", "max-age=1, must-revalidate"), ("Age", "100")]
@@ -462,8 +465,7 @@ PARTIAL = [
     stored_part("part_and_identity_of_a_coded_whole", "MUST", "a part of a coded form cannot be decoded",
                 Step(headers=[("Range", "bytes=0-19"), ("Accept-Encoding", "gzip")], response=Response(
                     206, [FRESH, TAG, ("Vary", "Accept-Encoding"), ("Content-Encoding", "gzip"),
-                          ("Content-Range", f"bytes 0-19/{len(gzip.compress(DOC, mtime=0))}")],
-                    body=gzip.compress(DOC, mtime=0)[:20])),
+                          ("Content-Range", f"bytes 0-19/{len(PACKED)}")], body=PACKED[:20])),
                 fetched(headers=[("Range", "bytes=0-9"), ("Accept-Encoding", "identity")], response=part(0, 9), status=206,
                         body_is=DOC[:10]), rfc="9110 §14.1.2"),
 
@@ -517,6 +519,56 @@ PARTIAL = [
     stored_part("part_without_freshness_is_not_used", "MUST", "a part with neither lifetime nor validator is not used",
                 asked_part("0-9", part(0, 9, tag=None, control=("X-Nothing", "x"))),
                 asked_part("0-9", part(0, 9)), rfc="9111 §4.2"),
+    stored_part("part_stale_while_revalidate", "MAY", "a stale part may be given while it is validated; it stays a part",
+                asked_part("0-499", Response(206, [("Cache-Control", "max-age=1, stale-while-revalidate=3600"), ("Age", "100"),
+                                                   TAG, TYPE, ("Content-Range", "bytes 0-499/1000")], body=DOC[:500])),
+                Step(headers=asked("100-199"), response=server(), expect="either", status=206, body_is=DOC[100:200]),
+                Step(response=server(), expect="either", status=200, body_is=DOC),
+                Step(headers=asked("400-599"), response=server(), expect="either", status=206, body_is=DOC[400:600]),
+                rfc="5861 §3, 9111 §3.3"),
+    stored_part("part_stale_while_revalidate_changed", "MUST", "what the validation brings is not mixed with the stale part",
+                asked_part("0-499", Response(206, [("Cache-Control", "max-age=1, stale-while-revalidate=3600"), ("Age", "100"),
+                                                   TAG, TYPE, ("Content-Range", "bytes 0-499/1000")], body=DOC[:500])),
+                Step(headers=asked("100-199"), response=server(NEW, NEW_TAG), expect="either", status=206,
+                     background="maybe", check=lambda response, *_: verify(
+                         response.body in (DOC[100:200], NEW[100:200]), response.body[:50])),
+                Step(response=server(NEW, NEW_TAG), expect="either", status=200, body_is=NEW), rfc="9111 §3.4"),
+    stored_part("part_stale_if_error", "MUST", "on an error a stale part is not given as the whole",
+                asked_part("0-499", Response(206, [("Cache-Control", "max-age=1, stale-if-error=3600"), ("Age", "100"),
+                                                   TAG, TYPE, ("Content-Range", "bytes 0-499/1000")], body=DOC[:500])),
+                Step(response=Response(503), expect="either", status=503),
+                Step(headers=asked("400-599"), response=Response(503), expect="either", status=503),
+                Step(headers=asked("100-199"), response=Response(503), expect="either", check=lambda response, *_: verify(
+                    response.status == 503 or (response.status, response.body) == (206, DOC[100:200]), response.raw_head)),
+                rfc="5861 §4, 9111 §3.3"),
+    stored_part("part_max_stale", "MUST", "max-stale does not make a part the whole",
+                asked_part("0-499", Response(206, [("Cache-Control", "max-age=1"), ("Age", "100"), TAG, TYPE,
+                                                   ("Content-Range", "bytes 0-499/1000")], body=DOC[:500])),
+                Step(headers=[("Cache-Control", "max-stale")], response=server(), expect="either", status=200, body_is=DOC),
+                Step(headers=asked("100-199", ("Cache-Control", "max-stale")), response=server(), expect="either", status=206,
+                     body_is=DOC[100:200])),
+    stored_part("part_and_a_head_that_shows_a_change", "SHOULD", "a HEAD with another entity tag makes the part stale",
+                asked_part("0-499", server()),
+                Step(method="HEAD", response=server(NEW, NEW_TAG), expect="either", status=200),
+                Step(response=server(NEW, NEW_TAG), expect="either", status=200, body_is=NEW), rfc="9111 §4.3.5"),
+    stored_part("part_that_came_in_chunks", "MAY", "the framing of a part means nothing",
+                asked_part("100-199", part(100, 199, framing="chunked")), hit("110-119", 110, 119)),
+    stored_part("part_that_came_until_close", "MAY", "the framing of a part means nothing",
+                asked_part("100-199", part(100, 199, framing="close")), hit("110-119", 110, 119)),
+    stored_part("part_with_a_giant_length", "MUST", "a length told by the origin allocates nothing and promises nothing",
+                asked_part("0-9", part(0, 9, size=18446744073709551615)),
+                Step(response=server(), expect="either", status=200, body_is=DOC),
+                Step(headers=asked("5-20"), response=server(), expect="either", status=206, body_is=DOC[5:21])),
+    stored_part("part_with_a_giant_length_and_a_suffix", "MUST", "a length told by the origin promises nothing",
+                asked_part("0-9", part(0, 9, size=9223372036854775807)),
+                Step(headers=asked("-5"), response=server(), expect="either", status=206, body_is=DOC[-5:]),
+                Step(headers=asked("9223372036854775800-"), response=server(), expect="either", status=416)),
+    stored_part("part_at_giant_positions", "MUST", "positions past 2^63 are positions",
+                Step(headers=asked("9223372036854775808-9223372036854775817"), expect="either", status=206, body_is=DOC[:10],
+                     response=Response(206, [FRESH, TAG, TYPE, ("Content-Range",
+                                                                "bytes 9223372036854775808-9223372036854775817/*")],
+                                       body=DOC[:10])),
+                Step(headers=asked("0-9"), response=server(), expect="either", requests=1, status=206, body_is=DOC[:10])),
     stored_part("part_replaced_by_a_whole", "MUST", "a newer whole takes the part's place",
                 asked_part("0-499", server()), given_whole(NEW, ("Cache-Control", "no-cache"),
                                                            response=server(NEW, NEW_TAG)),
@@ -541,6 +593,7 @@ ODD = [(name, Response(206, [FRESH, TAG, TYPE, *[("Content-Range", line) for lin
            ("signed", ["bytes +0-9/1000"], DOC[:10]),
            ("hexadecimal", ["bytes 0x0-0x9/1000"], DOC[:10]),
            ("past_64_bits", ["bytes 18446744073709551616-18446744073709551625/*"], DOC[:10]),
+           ("length_zero", ["bytes 0-0/0"], DOC[:1]),
            ("shorter_body", ["bytes 0-99/1000"], DOC[:10]),
            ("longer_body", ["bytes 0-9/1000"], DOC[:100]))]
 NOT_STORED = [
@@ -776,6 +829,30 @@ COMPLETED = [
              broken=True),
         Step(response=server(), expect="either", status=200, body_is=DOC),
     ]),
+    *[Case(f"completed_by_a_{control.replace('-', '_')}_part", "9111 §3.4, §3", "MUST",
+           "fields of the newer part replace the older: what they forbid is not stored", [
+               HEADPART,
+               Step(response=server(control=("Cache-Control", control)), expect="either", status=200, body_is=DOC),
+               Step(response=server(NEW, NEW_TAG), expect="either", requests=1, status=200, body_is=NEW),
+           ]) for control in ("no-store", "private")],
+    Case("completed_from_many_parts", "9111 §3.4", "MUST", "many parts in any order stay right", [
+        *[Step(headers=asked(f"{n * 20}-{n * 20 + 9}"), response=server(), expect="either", status=206,
+               body_is=DOC[n * 20:n * 20 + 10]) for n in (*range(0, 50, 2), *range(1, 50, 2))],
+        *[Step(headers=asked(f"{n * 20 + 3}-{n * 20 + 12}"), response=server(), expect="either", status=206,
+               body_is=DOC[n * 20 + 3:n * 20 + 13]) for n in range(0, 50, 7)],
+        given_whole(response=server(), expect="either"),
+    ]),
+    Case("completed_coded_whole", "9111 §3.4, 9110 §8.4", "MUST", "parts of a coded form make the coded form", [
+        *[Step(headers=[("Range", f"bytes={first}-{last}"), ("Accept-Encoding", "gzip")], expect="either", status=206,
+               response=part(first, last, ("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding"), doc=PACKED,
+                             size=len(PACKED)), body_is=PACKED[first:last + 1])
+          for first, last in ((0, 99), (100, len(PACKED) - 1))],
+        Step(headers=[("Accept-Encoding", "gzip")], expect="either", status=200, body_is=PACKED,
+             response=whole(("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding"), body=PACKED),
+             response_headers={"Content-Encoding": "gzip", "Content-Range": None}),
+        Step(headers=[("Accept-Encoding", "identity")], expect="either", status=200, body_is=DOC,
+             response=whole(("Vary", "Accept-Encoding")), response_headers={"Content-Encoding": None}),
+    ]),
     Case("completed_middle_part", "9111 §3.3", "MUST", "a part from the middle does not make a wrong whole", [
         MIDDLE, given_whole(response=server(), expect="either"), cached(status=200, body_is=DOC)]),
     Case("completed_tail_part", "9111 §3.3", "MUST", "a part from the end does not make a wrong whole", [
@@ -821,6 +898,68 @@ add_tests(__name__, "Partial", PARTIAL)
 add_tests(__name__, "NotStored", NOT_STORED)
 add_tests(__name__, "Combined", COMBINED)
 add_tests(__name__, "Completed", COMPLETED)
+
+class Together(IntegrationCase):
+    """Range requests that come at the same time: nobody is given another's part."""
+
+    def serve(self, site, gate=None):
+        respond = server()
+
+        def handler(exchange):
+            if gate:
+                gate.pass_through()
+            answer = respond(exchange.request)
+            exchange.reply(answer.status, answer.headers, answer.body)
+
+        site.on("/", handler)
+
+    def check(self, response, spec):
+        if spec is None:
+            self.assertEqual((response.status, response.body), (200, DOC))
+            return
+        first, last = spec
+        if response.status == 206:
+            is_range_of(response, DOC, first, last)
+        else:
+            self.assertEqual((response.status, response.body), (200, DOC))
+
+    def ask_together(self, specs, before=(), redis=False):
+        site = self.origin()
+        proxy = self.larder(site, rules=PLAIN_RULES, **({"redis": self.redis(), "memory": "off"} if redis else {}))
+        self.serve(site)
+        for first, last in before:
+            proxy.get("/", {"Range": f"bytes={first}-{last}"})
+        gate = self.gate()
+        self.serve(site, gate)
+        join = in_parallel(len(specs), lambda n: proxy.get(
+            "/", {"Range": "bytes={}-{}".format(*specs[n])} if specs[n] else {}))
+        gate.wait_for_arrivals()
+        gate.open()
+        for spec, response in zip(specs, join()):
+            with self.subTest(spec):
+                self.check(response, spec)
+        for spec in specs:
+            with self.subTest(afterwards=spec):
+                self.check(proxy.get("/", {"Range": "bytes={}-{}".format(*spec)} if spec else {}), spec)
+
+    def test_different_ranges_at_once(self):
+        """RFC 9111 §4: a request is collapsed only with one whose answer it may be given."""
+        for redis in (False, True):
+            with self.subTest(redis=redis):
+                self.ask_together([(0, 99), (100, 199), (50, 149), (900, 999)], redis=redis)
+
+    def test_a_range_and_the_whole_at_once(self):
+        """RFC 9111 §3.3: a part is not given to who asks for everything at the same time."""
+        for redis in (False, True):
+            with self.subTest(redis=redis):
+                self.ask_together([(0, 99), None, (100, 199), None], redis=redis)
+
+    def test_completions_at_once(self):
+        """RFC 9111 §3.4: who waits for the rest of a part is given what was asked for."""
+        for redis in (False, True):
+            with self.subTest(redis=redis):
+                self.ask_together([None, (0, 599), (400, 599), None, (500, 999)], before=[(0, 499)], redis=redis)
+
 
 if __name__ == "__main__":
     unittest.main()
