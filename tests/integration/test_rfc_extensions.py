@@ -765,6 +765,65 @@ add_tests(__name__, "Status", STATUS)
 add_tests(__name__, "Bypass", BYPASS, rules=OFF_AND_ON_RULES)
 
 
+class Together(IntegrationCase):
+    """Requests that come at the same time."""
+
+    def test_queries_at_once(self):
+        """RFC 10008 §2.7: who waits for another's answer has asked the same."""
+        site = self.origin()
+        proxy = self.larder(site, rules=QUERY_RULES)
+        gate = self.gate()
+
+        def handler(exchange):
+            gate.pass_through()
+            exchange.reply(200, [FRESH], b"answer to " + exchange.request.body)
+
+        site.on("/", handler)
+        bodies = ["a", "b", "a", "c", "", "b"]
+        join = in_parallel(len(bodies), lambda n: proxy.request("QUERY", "/", [JSON], bodies[n]))
+        get = in_parallel(2, lambda _: proxy.get("/"))
+        gate.wait_for_arrivals()
+        gate.open()
+        self.assertEqual([answer.text for answer in join()], [f"answer to {body}" for body in bodies])
+        self.assertEqual({answer.text for answer in get()}, {"answer to "})
+
+    def test_search_parameters_at_once(self):
+        """No-Vary-Search §7: before an answer has told that its parameters do not matter, nobody waits for another's."""
+        site = self.origin()
+        proxy = self.larder(site, rules=PLAIN_RULES)
+        gate = self.gate()
+
+        def handler(exchange):
+            gate.pass_through()
+            exchange.reply(200, [FRESH, ("No-Vary-Search", 'params=("utm")')], exchange.request.target)
+
+        site.on("/", handler)
+        targets = ["/?a=1&utm=1", "/?a=2&utm=1", "/?utm=2&a=1", "/?utm=2&a=2"]
+        join = in_parallel(len(targets), lambda n: proxy.get(targets[n]))
+        gate.wait_for_arrivals()
+        gate.open()
+        for target, answer in zip(targets, join()):
+            self.assertIn(target[-3:] if target.endswith(("a=1", "a=2")) else target[2:5], answer.text)
+
+    def test_a_group_is_purged_while_its_member_is_fetched(self):
+        """RFC 9875 §3 and Larder's promise: what was asked for before a write is not given after it."""
+        for redis in (False, True):
+            with self.subTest(redis=redis):
+                site = self.origin()
+                proxy = self.larder(site, rules=PLAIN_RULES, **({"redis": self.redis(), "memory": "off"} if redis else {}))
+                gate = self.gate()
+                fields = [FRESH, ("Cache-Groups", '"g1"')]
+                site.on("/a", lambda exchange: (gate.pass_through(), exchange.reply(200, fields, "older")))
+                site.answers("/w", "", [("Cache-Group-Invalidation", '"g1"')], method="POST")
+                join = in_parallel(1, lambda _: proxy.get("/a"))
+                gate.wait_for_arrivals()
+                self.assertEqual(proxy.request("POST", "/w", body="x").status, 200)
+                gate.open()
+                join()
+                site.answers("/a", "newer", fields)
+                self.assertEqual(proxy.get("/a").text, "newer")
+
+
 class Collapsed(IntegrationCase):
     """Requests that share a fill."""
 

@@ -6,7 +6,9 @@ import re
 import struct
 import unittest
 
+from .support.integration_case import PLAIN_RULES, IntegrationCase
 from .support.rfc_case import PRESENT, Case, Response, Step, Where, add_tests, cached, date, fetched
+from .support.waiting import in_parallel
 
 FRESH = ("Cache-Control", "max-age=3600")
 # Stale on arrival, and no stale answer is allowed.
@@ -724,6 +726,58 @@ CODINGS += [
                   response=Response(headers=[FRESH, ("Vary", "Accept-Encoding")], body="the newer one"),
                   requests=1, body_is="the newer one"),
          ]),
+    Case("gzip_decoded_404", "9110 §8.4", "optimal", "a coded form is undone whatever the status", [
+        Step(headers=[("Accept-Encoding", "gzip")],
+             response=Response(404, [FRESH, ("Vary", "Accept-Encoding"), ("Content-Encoding", "gzip")], body=CODED["gzip"])),
+        cached(headers=[("Accept-Encoding", "identity")], status=404, body_is=PLAIN, response_headers={"Content-Encoding": None}),
+    ]),
+    Case("gzip_decoded_digests", "9530 §2, §3", "MUST", "digests of the coded form are not those of the decoded one", [
+        Step(headers=[("Accept-Encoding", "gzip")],
+             response=coded("gzip", ("Content-Digest", "sha-256=:AAAA:"), ("Repr-Digest", "sha-256=:AAAA:"),
+                            ("Digest", "sha-256=AAAA"), ("Content-MD5", "AAAA"))),
+        cached(headers=[("Accept-Encoding", "identity")], body_is=PLAIN, response_headers={
+            "Content-Digest": None, "Repr-Digest": None, "Digest": None, "Content-MD5": None}),
+        cached(headers=[("Accept-Encoding", "gzip")], answer_of=1, response_headers={
+            "Content-Digest": PRESENT, "Repr-Digest": PRESENT, "Digest": PRESENT, "Content-MD5": PRESENT}),
+    ]),
+    Case("gzip_decoded_if_range_of_the_coded_form", "9110 §13.1.5", "MUST",
+         "the coded form's entity tag does not let a range of the decoded one be given", [
+             Step(headers=[("Accept-Encoding", "gzip")], response=coded("gzip")),
+             Step(headers=[("Accept-Encoding", "identity"), ("Range", "bytes=2-9"), ("If-Range", '"v1"')], expect="either",
+                  response=Response(headers=[FRESH, ("Vary", "Accept-Encoding")], body=PLAIN), status=200, body_is=PLAIN),
+         ]),
+    Case("gzip_decoded_if_range_of_its_own", "9110 §13.1.5", "MUST", "a weak entity tag lets no range be given", [
+        Step(headers=[("Accept-Encoding", "gzip")], response=coded("gzip")),
+        as_decoded("identity"),
+        Step(headers=[("Accept-Encoding", "identity"), ("Range", "bytes=2-9"),
+                      ("If-Range", lambda context: context.responses[1].fields.get("ETag"))], expect="either",
+             check=lambda response, context, _: _assert(
+                 response.body == PLAIN or response.body == PLAIN[2:10] and
+                 not context.responses[1].fields.get("ETag").startswith("W/"), response.body[:50])),
+    ]),
+    Case("gzip_decoded_after_head", "9110 §9.3.2", "MUST", "HEAD of the decoded form spoils nothing", [
+        Step(headers=[("Accept-Encoding", "gzip")], response=coded("gzip")),
+        Step(method="HEAD", headers=[("Accept-Encoding", "identity")], expect="either",
+             response=Response(headers=[FRESH, ("Vary", "Accept-Encoding")], body=PLAIN)),
+        Step(headers=[("Accept-Encoding", "gzip")], expect="either", status=200, body_is=CODED["gzip"],
+             response=coded("gzip")),
+        Step(headers=[("Accept-Encoding", "identity")], expect="either", status=200, body_is=PLAIN,
+             response=Response(headers=[FRESH, ("Vary", "Accept-Encoding")], body=PLAIN)),
+    ]),
+    Case("gzip_gone_after_a_write", "9111 §4.4", "MUST", "the decoded form goes with the coded one", [
+        Step(headers=[("Accept-Encoding", "gzip")], response=coded("gzip")),
+        as_decoded("identity"),
+        Step(method="POST", body="x", response=Response(204)),
+        fetched(headers=[("Accept-Encoding", "identity")],
+                response=Response(headers=[FRESH, ("Vary", "Accept-Encoding")], body="newer")),
+    ]),
+    Case("gzip_replaced", "9111 §4", "MUST", "the decoded form is that of the newest coded one", [
+        Step(headers=[("Accept-Encoding", "gzip")], response=coded("gzip")),
+        as_decoded("identity"),
+        fetched(headers=[("Accept-Encoding", "gzip"), ("Cache-Control", "no-cache")],
+                response=coded("gzip", tag='"v2"', body=gzip.compress(b"newer"))),
+        as_decoded("identity", body=b"newer", tag='"v2"'),
+    ]),
     Case("request_no_transform", "9111 §5.2.1.6", "optimal", "a client that says no-transform gets nothing transformed", [
         Step(headers=[("Accept-Encoding", "gzip")], response=coded("gzip")),
         fetched(headers=[("Accept-Encoding", "identity"), ("Cache-Control", "no-transform")],
@@ -752,6 +806,54 @@ add_tests(__name__, "Languages", LANGUAGES)
 add_tests(__name__, "Validation", VALIDATION)
 add_tests(__name__, "Codings", CODINGS)
 add_tests(__name__, "Cap", CAP)
+
+class Together(IntegrationCase):
+    """Requests that differ in selecting fields and come at the same time: nobody is given another's variant."""
+
+    def ask_together(self, name, values, respond, redis):
+        site = self.origin()
+        proxy = self.larder(site, rules=PLAIN_RULES, **({"redis": self.redis(), "memory": "off"} if redis else {}))
+        gate = self.gate()
+
+        def handler(exchange):
+            gate.pass_through()
+            exchange.reply(200, *respond(exchange.request.fields.get(name)))
+
+        site.on("/", handler)
+        join = in_parallel(len(values), lambda n: proxy.get("/", {} if values[n] is None else {name: values[n]}))
+        gate.wait_for_arrivals()
+        gate.open()
+        return join()
+
+    def test_variants_at_once(self):
+        """RFC 9111 §4.1: who waits for another's answer is given it only where its selecting fields match."""
+        values = ["1", "2", None, "3", "1", "2", None, "3"]
+        for redis in (False, True):
+            with self.subTest(redis=redis):
+                answers = self.ask_together(
+                    FOO, values, lambda value: ([FRESH, ("Vary", FOO)], f"for {value}"), redis)
+                self.assertEqual([answer.text for answer in answers], [f"for {value}" for value in values])
+
+    def test_codings_at_once(self):
+        """RFC 9110 §12.5.3: who waits for another's answer is given it in a form that it accepts."""
+        values = ["gzip", "identity", None, "gzip, br", "br", "identity", "gzip"]
+
+        def respond(value):
+            fields = [FRESH, ("Vary", "Accept-Encoding"), ("ETag", '"plain"')]
+            if "gzip" not in (value or ""):
+                return fields, PLAIN
+            return [*fields[:2], ("ETag", '"packed"'), ("Content-Encoding", "gzip")], CODED["gzip"]
+
+        for redis in (False, True):
+            with self.subTest(redis=redis):
+                for value, answer in zip(values, self.ask_together("Accept-Encoding", values, respond, redis)):
+                    if answer.fields.get("Content-Encoding") == "gzip":
+                        self.assertIn("gzip", value or "")
+                        self.assertEqual((answer.body, answer.fields.get("ETag")), (CODED["gzip"], '"packed"'))
+                    else:
+                        self.assertEqual((answer.status, answer.body), (200, PLAIN))
+                        self.assertNotEqual(answer.fields.get("ETag"), '"packed"')
+
 
 if __name__ == "__main__":
     unittest.main()
