@@ -522,7 +522,8 @@ PARTIAL = [
     stored_part("part_stale_while_revalidate", "MAY", "a stale part may be given while it is validated; it stays a part",
                 asked_part("0-499", Response(206, [("Cache-Control", "max-age=1, stale-while-revalidate=3600"), ("Age", "100"),
                                                    TAG, TYPE, ("Content-Range", "bytes 0-499/1000")], body=DOC[:500])),
-                Step(headers=asked("100-199"), response=server(), expect="either", status=206, body_is=DOC[100:200]),
+                Step(headers=asked("100-199"), response=server(), expect="either", status=206, body_is=DOC[100:200],
+                     background="maybe"),
                 Step(response=server(), expect="either", status=200, body_is=DOC),
                 Step(headers=asked("400-599"), response=server(), expect="either", status=206, body_is=DOC[400:600]),
                 rfc="5861 §3, 9111 §3.3"),
@@ -953,6 +954,47 @@ class Together(IntegrationCase):
         for redis in (False, True):
             with self.subTest(redis=redis):
                 self.ask_together([(0, 99), None, (100, 199), None], redis=redis)
+
+    def ask_while_validating(self, control, tag, doc):
+        """A stale part is being validated for a range; others ask for more than it holds."""
+        site = self.origin()
+        proxy = self.larder(site, rules=PLAIN_RULES, workers=1)
+        site.answers("/other", "x", {"Cache-Control": "no-store"})
+        site.on("/", lambda exchange: exchange.reply(206, [("Cache-Control", control), ("Age", "100"), TAG, TYPE,
+                                                           ("Content-Range", "bytes 0-499/1000")], DOC[:500]))
+        self.assertEqual(proxy.get("/", {"Range": "bytes=0-499"}).status, 206)
+        gate = self.gate()
+        respond = server(doc, tag)
+
+        def handler(exchange):
+            gate.pass_through()
+            answer = respond(exchange.request)
+            exchange.reply(answer.status, answer.headers, answer.body)
+
+        site.on("/", handler)
+        specs = [(100, 199), None, (400, 599), (0, 99), None]
+        clients = [self.connect(proxy) for _ in specs]
+        for client, spec in zip(clients, specs):
+            client.send_request("GET", "/", {"Range": "bytes={}-{}".format(*spec)} if spec else {})
+            proxy.get("/other")  # later than that one, and by the same worker
+        gate.wait_for_arrivals()
+        gate.open()
+        for client, spec in zip(clients, specs):
+            with self.subTest(spec):
+                response = client.read_response()
+                if spec is None:
+                    self.assertEqual((response.status, response.body), (200, doc), response.raw_head)
+                elif response.status == 206:
+                    self.assertIn(response.body, (DOC[spec[0]:spec[1] + 1], doc[spec[0]:spec[1] + 1]))
+                else:
+                    self.assertEqual((response.status, response.body), (200, doc), response.raw_head)
+
+    def test_more_than_a_part_while_it_is_validated(self):
+        """RFC 9111 §3.3: who joins the validation of a part, and asks for more than it holds, is not given the part."""
+        for control in ("max-age=1", "max-age=1, stale-while-revalidate=3600"):
+            for tag, doc in ((TAG, DOC), (NEW_TAG, NEW)):
+                with self.subTest(control=control, tag=tag):
+                    self.ask_while_validating(control, tag, doc)
 
     def test_completions_at_once(self):
         """RFC 9111 §3.4: who waits for the rest of a part is given what was asked for."""
