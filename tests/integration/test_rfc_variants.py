@@ -834,6 +834,65 @@ class Together(IntegrationCase):
                     FOO, values, lambda value: ([FRESH, ("Vary", FOO)], f"for {value}"), redis)
                 self.assertEqual([answer.text for answer in answers], [f"for {value}" for value in values])
 
+    def ask_while_validating(self, name, control, first, respond, values):
+        """The variant for `first` is stale and being validated; requests with other values come meanwhile."""
+        site = self.origin()
+        proxy = self.larder(site, rules=PLAIN_RULES, workers=1)
+        site.answers("/other", "x", {"Cache-Control": "no-store"})
+
+        def stale(exchange):
+            fields, body = respond(exchange.request.fields.get(name))
+            exchange.reply(200, [("Cache-Control", control), ("Age", "100"), *fields[1:]], body)
+
+        site.on("/", stale)
+        proxy.get("/", {name: first})
+        gate = self.gate()
+
+        def handler(exchange):
+            gate.pass_through()
+            fields, body = respond(exchange.request.fields.get(name))
+            if dict(fields)["ETag"] in exchange.request.fields.get("If-None-Match", ""):
+                exchange.reply(304, fields)
+            else:
+                exchange.reply(200, fields, body)
+
+        site.on("/", handler)
+        clients = [self.connect(proxy) for _ in values]
+        for client, value in zip(clients, values):
+            client.send_request("GET", "/", {} if value is None else {name: value})
+            proxy.get("/other")  # later than that one, and by the same worker
+        gate.wait_for_arrivals()
+        gate.open()
+        return [client.read_response() for client in clients]
+
+    def test_another_variant_while_one_is_validated(self):
+        """RFC 9111 §4.1: who joins the validation of a variant is given it only where its selecting fields match."""
+        def respond(value):
+            return [FRESH, ("Vary", FOO), ("ETag", f'"{value}"')], f"for {value}"
+
+        values = ["1", "2", None, "1"]
+        for control in ("max-age=1", "max-age=1, stale-while-revalidate=3600"):
+            with self.subTest(control):
+                answers = self.ask_while_validating(FOO, control, "1", respond, values)
+                self.assertEqual([(answer.status, answer.text) for answer in answers],
+                                 [(200, f"for {value}") for value in values])
+
+    def test_another_coding_while_one_is_validated(self):
+        """RFC 9110 §12.5.3: who joins the validation of a coded form is given what it accepts."""
+        def respond(value):
+            if "gzip" in (value or ""):
+                return [FRESH, ("Vary", "Accept-Encoding"), ("ETag", '"packed"'), ("Content-Encoding", "gzip")], CODED["gzip"]
+            return [FRESH, ("Vary", "Accept-Encoding"), ("ETag", '"plain"')], PLAIN
+
+        values = ["gzip", "identity", None, "gzip;q=0.5"]
+        for control in ("max-age=1", "max-age=1, stale-while-revalidate=3600"):
+            with self.subTest(control):
+                for value, answer in zip(values, self.ask_while_validating("Accept-Encoding", control, "gzip", respond,
+                                                                           values)):
+                    packed = answer.fields.get("Content-Encoding") == "gzip"
+                    self.assertTrue("gzip" in (value or "") or not packed, f"coded for {value}")
+                    self.assertEqual((answer.status, answer.body), (200, CODED["gzip"] if packed else PLAIN))
+
     def test_codings_at_once(self):
         """RFC 9110 §12.5.3: who waits for another's answer is given it in a form that it accepts."""
         values = ["gzip", "identity", None, "gzip, br", "br", "identity", "gzip"]
