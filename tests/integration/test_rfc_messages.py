@@ -1,5 +1,5 @@
 """What RFC 9110 and 9112 ask of whoever stands between client and origin and stores what passes: interim responses,
-trailers, Date, Via, Connection, Max-Forwards, targets, framing, versions, methods, conditions, and the fields that are ours."""
+trailers, Date, Via, Connection, Max-Forwards, targets, framing, versions, methods, conditions, and fields of our own."""
 
 import re
 import unittest
@@ -44,7 +44,8 @@ def response_text(head, body=b"ok"):
 
 # RFC 9110 §15.2.
 INTERIM = [
-    *[Case(f"interim_{status}_is_forwarded", "9110 §15.2", "MUST", "1xx responses are forwarded; they are not the answer", [
+    *[Case(f"interim_{status}_is_forwarded", "9110 §15.2", "MUST",
+           "1xx responses are forwarded; they are not the answer", [
         Step(response=fresh(interims=[(status, [("X-Early", "1")])]), interims=[status],
              response_headers={"X-Early": None}),
         cached(interims=[], response_headers={"X-Early": None}),
@@ -60,7 +61,8 @@ INTERIM = [
         Step(response=unstored(interims=[(103, [FRESH, ("ETag", '"early"')])]), interims=[103]),
         fetched(response=unstored()),
     ]),
-    Case("interim_fields_do_not_forbid", "9111 §3", "MUST", "fields of an interim response are not those of the final one", [
+    Case("interim_fields_do_not_forbid", "9111 §3", "MUST",
+         "fields of an interim response are not those of the final one", [
         Step(response=fresh(interims=[(103, [NO_STORE, ("Vary", "*")])])),
         cached(),
     ]),
@@ -70,7 +72,8 @@ INTERIM = [
     ]),
     Case("interim_before_a_304", "9110 §15.2", "MUST", "1xx before the answer to a validation request are forwarded", [
         Step(response=Response(headers=[("Cache-Control", "max-age=1"), ("Age", "100"), ("ETag", '"v1"')])),
-        Step(expect="validated", response=Response(304, [FRESH, ("ETag", '"v1"')], interims=[(103, [("Link", "</a>")])]),
+        Step(expect="validated",
+             response=Response(304, [FRESH, ("ETag", '"v1"')], interims=[(103, [("Link", "</a>")])]),
              interims=[103]),
         cached(interims=[]),
     ]),
@@ -90,7 +93,8 @@ INTERIM = [
 ]
 
 TRAILERS = [
-    Case("trailers_are_not_merged", "9111 §3.1, 9110 §6.5.1", "MUST", "trailer fields are kept apart from header fields", [
+    Case("trailers_are_not_merged", "9111 §3.1, 9110 §6.5.1", "MUST",
+         "trailer fields are kept apart from header fields", [
         Step(response=fresh(("Trailer", "X-Sum"), trailers=[("X-Sum", "1")]), response_headers={"X-Sum": None}),
         cached(response_headers={"X-Sum": None}),
         cached(method="HEAD", response_headers={"X-Sum": None}),
@@ -111,13 +115,15 @@ TRAILERS = [
         Step(response=fresh(body="whole", trailers=[("Content-Length", "1"), ("Transfer-Encoding", "gzip"),
                                                     ("Connection", "close")]), expect="either",
              check=lambda response, *_: verify(response.status == 502 or response.body == b"whole", response.body)),
-        Step(response=fresh(body="whole"), expect="either", body_is="whole", response_headers={"Transfer-Encoding": None}),
+        Step(response=fresh(body="whole"), expect="either", body_is="whole",
+             response_headers={"Transfer-Encoding": None}),
     ]),
     Case("trailers_reach_who_takes_them", "9110 §6.5", "MAY", "trailers are forwarded while they pass", [
         Step(headers=[("TE", "trailers"), ("Connection", "TE")],
              response=unstored(("Trailer", "X-Sum"), trailers=[("X-Sum", "1")]), trailers={"X-Sum": "1"}),
     ]),
-    Case("trailers_of_a_request_are_not_merged", "9110 §6.5.1", "MUST", "trailers of a request do not become header fields", [
+    Case("trailers_of_a_request_are_not_merged", "9110 §6.5.1", "MUST",
+         "trailers of a request do not become header fields", [
         Step(method="POST", raw=(lambda context: (
                  f"POST {context.path()} HTTP/1.1\r\nHost: api.example\r\nTransfer-Encoding: chunked\r\n"
                  "Trailer: X-Sum\r\n\r\n1\r\na\r\n0\r\nX-Sum: 1\r\nAuthorization: x\r\n\r\n").encode()),
@@ -144,10 +150,12 @@ DATES = [
         cached(response_headers={"Date": [date(-30)]}),
     ]),
     Case("date_on_our_own_5xx", "9110 §6.6.1", "MAY", "5xx of our own may have a Date", [
-        Step(headers=[("Cache-Control", "only-if-cached")], expect="larder", status=504, response_headers={"Date": IMF_FIXDATE}),
+        Step(headers=[("Cache-Control", "only-if-cached")], expect="larder", status=504,
+             response_headers={"Date": IMF_FIXDATE}),
     ]),
     Case("date_on_our_own_4xx", "9110 §6.6.1", "MUST", "4xx of our own have a Date", [
-        Step(raw=b"GET / HTTP/1.1\r\nBad Name: x\r\n\r\n", expect="larder", status=400, response_headers={"Date": IMF_FIXDATE}),
+        Step(raw=b"GET / HTTP/1.1\r\nBad Name: x\r\n\r\n", expect="larder", status=400,
+             response_headers={"Date": IMF_FIXDATE}),
     ]),
     Case("date_that_is_invalid", "9110 §6.6.1", "MAY", "an invalid Date may be replaced", [
         Step(response=fresh(("Date", "yesterday")), response_headers={"Date": PRESENT}, expect="either"),
@@ -163,12 +171,14 @@ VIA = [
         Step(headers=[("Via", "1.0 fred, 1.1 p.example (x, y)")], response=unstored(),
              origin_headers={"Via": re.compile(r"^1\.0 fred, 1\.1 p\.example \(x, y\), 1\.1 \S+")}),
     ]),
-    Case("via_tells_the_received_version", "9110 §7.6.3", "MUST", "received-protocol is the version of what was received", [
+    Case("via_tells_the_received_version", "9110 §7.6.3", "MUST",
+         "received-protocol is the version of what was received", [
         Step(version="HTTP/1.0", response=unstored(), origin_headers={"Via": re.compile(r"^1\.0 \S+")}),
     ]),
     Case("via_on_validation", "9110 §7.6.3", "MUST", "a validation request has Via too", [
         Step(response=Response(headers=[("Cache-Control", "max-age=1"), ("Age", "100"), ("ETag", '"v1"')])),
-        Step(expect="validated", response=Response(304, [("ETag", '"v1"')]), origin_headers={"Via": re.compile(r"1\.1 \S+")}),
+        Step(expect="validated", response=Response(304, [("ETag", '"v1"')]),
+             origin_headers={"Via": re.compile(r"1\.1 \S+")}),
     ]),
     Case("via_of_a_response_is_kept", "9110 §7.6.3", "MUST", "entries of others stay", [
         Step(response=fresh(("Via", "1.0 fred")), response_headers={"Via": re.compile(r"^1\.0 fred\b")}),
@@ -186,22 +196,27 @@ CONNECTION = [
                  lambda value: value is None or not {"x-one", "x-two"} & {o.strip().lower() for o in value.split(",")},
                  "without those options")}),
     ]),
-    Case("connection_named_response_fields", "9110 §7.6.1", "MUST", "fields that Connection names are removed, and not stored", [
+    Case("connection_named_response_fields", "9110 §7.6.1", "MUST",
+         "fields that Connection names are removed, and not stored", [
         Step(response=fresh(("Connection", "X-One"), ("X-One", "1"), ("CONNECTION", "x-TWO , ,"), ("X-Two", "2"),
                             ("X-Three", "3")), response_headers={"X-One": None, "X-Two": None, "X-Three": "3"}),
         cached(response_headers={"X-One": None, "X-Two": None, "X-Three": "3"}),
     ]),
-    Case("connection_named_fields_of_a_304", "9110 §7.6.1, 9111 §3.1", "MUST", "fields that Connection names are not stored", [
+    Case("connection_named_fields_of_a_304", "9110 §7.6.1, 9111 §3.1", "MUST",
+         "fields that Connection names are not stored", [
         Step(response=Response(headers=[("Cache-Control", "max-age=1"), ("Age", "100"), ("ETag", '"v1"')])),
-        Step(expect="validated", response=Response(304, [FRESH, ("ETag", '"v1"'), ("Connection", "X-One"), ("X-One", "1")]),
+        Step(expect="validated",
+             response=Response(304, [FRESH, ("ETag", '"v1"'), ("Connection", "X-One"), ("X-One", "1")]),
              response_headers={"X-One": None}),
         cached(response_headers={"X-One": None}),
     ]),
-    Case("connection_hop_by_hop_response_fields", "9110 §7.6.1", "SHOULD", "fields that concern one connection are removed", [
+    Case("connection_hop_by_hop_response_fields", "9110 §7.6.1", "SHOULD",
+         "fields that concern one connection are removed", [
         Step(response=fresh(*HOP_BY_HOP), response_headers={name: None for name, _ in HOP_BY_HOP}),
         cached(response_headers={name: None for name, _ in HOP_BY_HOP}),
     ]),
-    Case("connection_hop_by_hop_request_fields", "9110 §7.6.1", "SHOULD", "fields that concern one connection are removed", [
+    Case("connection_hop_by_hop_request_fields", "9110 §7.6.1", "SHOULD",
+         "fields that concern one connection are removed", [
         Step(headers=[("Keep-Alive", "timeout=5"), ("Proxy-Connection", "keep-alive"), ("Upgrade", "foo"),
                       ("Proxy-Authorization", "Basic YQ==")],
              response=unstored(), origin_headers={"Keep-Alive": None, "Proxy-Connection": None, "Upgrade": None,
@@ -218,7 +233,8 @@ CONNECTION = [
         Step(version="HTTP/1.0", headers=[("Connection", "Upgrade"), ("Upgrade", "echo")], response=unstored(),
              origin_headers={"Upgrade": None}),
     ]),
-    Case("connection_close_of_the_origin_is_not_the_clients", "9110 §7.6.1", "MUST", "Connection is for one connection", [
+    Case("connection_close_of_the_origin_is_not_the_clients", "9110 §7.6.1", "MUST", "Connection is for one connection",
+         [
         Step(response=fresh(close=True), response_headers={"Connection": Where(
             lambda value: value is None or "close" not in value.lower(), "without close")}),
         cached(response_headers={"Connection": Where(lambda value: value is None or "close" not in value.lower(),
@@ -226,23 +242,27 @@ CONNECTION = [
     ]),
     Case("connection_cannot_remove_cache_control", "9110 §7.6.1", "optimal",
          "an option must not name a field for all recipients; where it does, no-store is not lost", [
-             Step(response=Response(headers=[("Connection", "Cache-Control"), NO_STORE, ("Last-Modified", date(-864000))]),
+             Step(response=Response(headers=[("Connection", "Cache-Control"), NO_STORE,
+                                             ("Last-Modified", date(-864000))]),
                   expect="either"),
              fetched(response=unstored()),
          ]),
 ]
 
 MAX_FORWARDS = [
-    *[Case(f"max_forwards_0_on_{method.lower()}", "9110 §7.6.2", "MUST", "Max-Forwards: 0 is not forwarded but answered", [
+    *[Case(f"max_forwards_0_on_{method.lower()}", "9110 §7.6.2", "MUST",
+           "Max-Forwards: 0 is not forwarded but answered", [
         Step(method=method, headers=[("Max-Forwards", "0")], expect="either", requests=0, response=Response(),
-             check=lambda response, *_, allowed=allowed: verify(response.status in allowed, f"status {response.status}")),
+             check=lambda response, *_,
+             allowed=allowed: verify(response.status in allowed, f"status {response.status}")),
     ]) for method, allowed in (("OPTIONS", (200, 204)), ("TRACE", (200, 405, 501)))],
     *[Case(f"max_forwards_{given}_on_{method.lower()}", "9110 §7.6.2", "MUST", "Max-Forwards is decremented", [
         Step(method=method, headers=[("Max-Forwards", given)], response=Response(), expect="origin",
              origin_headers={"Max-Forwards": sent}),
     ]) for method in ("OPTIONS", "TRACE") for given, sent in (("1", "0"), ("10", "9"))],
     Case("max_forwards_0_on_options_asterisk", "9110 §7.6.2", "MUST", "Max-Forwards: 0 is not forwarded but answered", [
-        Step(method="OPTIONS", raw=b"OPTIONS * HTTP/1.1\r\nHost: api.example\r\nMax-Forwards: 0\r\n\r\n", expect="either",
+        Step(method="OPTIONS", raw=b"OPTIONS * HTTP/1.1\r\nHost: api.example\r\nMax-Forwards: 0\r\n\r\n",
+             expect="either",
              requests=0, check=lambda response, *_: verify(response.status in (200, 204), f"status {response.status}")),
     ]),
     Case("max_forwards_on_get_is_ignored", "9110 §7.6.2", "MAY", "other methods ignore it", [
@@ -253,8 +273,10 @@ MAX_FORWARDS = [
         Step(method="OPTIONS", headers=[("Max-Forwards", "many")], response=Response(), expect="either",
              check=lambda response, *_: verify(response.status < 500, f"status {response.status}")),
     ]),
-    Case("max_forwards_past_64_bits", "9110 §7.6.2", "MUST", "a number that is too large is still decremented, or our own maximum", [
-        Step(method="OPTIONS", headers=[("Max-Forwards", "99999999999999999999999")], response=Response(), expect="either",
+    Case("max_forwards_past_64_bits", "9110 §7.6.2", "MUST",
+         "a number that is too large is still decremented, or our own maximum", [
+        Step(method="OPTIONS", headers=[("Max-Forwards", "99999999999999999999999")], response=Response(),
+             expect="either",
              origin_headers={"Max-Forwards": re.compile(r"^[0-9]+$")},
              check=lambda _, __, requests: verify(
                  all(r.fields.get("Max-Forwards") != "99999999999999999999999" for r in requests), "not decremented")),
@@ -270,13 +292,15 @@ TARGETS = [
         Step(response=fresh()), cached(headers=[("Host", "API.Example")])]),
     Case("target_default_port", "9110 §4.2.3", "optimal", "the default port is no port", [
         Step(response=fresh()), cached(headers=[("Host", "api.example:80")])]),
-    Case("target_absolute_form_before_host", "9112 §3.2.2", "MUST", "the authority of an absolute-form target replaces Host", [
+    Case("target_absolute_form_before_host", "9112 §3.2.2", "MUST",
+         "the authority of an absolute-form target replaces Host", [
         Step(raw=raw_get(host="evil.example", target="http://api.example{path}"), response=fresh(),
              origin_headers={"Host": "api.example"}),
         cached(),
         fetched(headers=[("Host", "evil.example")], response=fresh()),
     ]),
-    Case("target_absolute_form_does_not_poison", "9112 §3.2.2", "MUST", "Host says nothing beside an absolute-form target", [
+    Case("target_absolute_form_does_not_poison", "9112 §3.2.2", "MUST",
+         "Host says nothing beside an absolute-form target", [
         Step(raw=raw_get(host="api.example", target="http://evil.example{path}"), response=fresh(),
              origin_headers={"Host": "evil.example"}),
         fetched(response=fresh()),
@@ -298,7 +322,8 @@ TARGETS = [
         Step(path="/a", response=fresh()), fetched(path="/A", response=fresh())]),
     Case("target_trailing_slash", "9111 §4", "MUST", "a trailing slash is part of the path", [
         Step(path="/a", response=fresh()), fetched(path="/a/", response=fresh())]),
-    Case("target_percent_encoded_unreserved", "9110 §4.2.3", "optimal", "encoded unreserved characters are those characters", [
+    Case("target_percent_encoded_unreserved", "9110 §4.2.3", "optimal",
+         "encoded unreserved characters are those characters", [
         Step(path="/%7Ea", response=fresh()), cached(path="/~a"), cached(path="/%7ea")]),
     Case("target_percent_encoded_reserved", "9110 §4.2.3", "MUST", "encoded reserved characters are data", [
         Step(path="/a%2Fb", response=fresh()), fetched(path="/a/b", response=fresh())]),
@@ -321,7 +346,8 @@ def broken_framing(case_id, what, head, body=b"ok", rfc="9112 §6.3", allowed=(5
 LIFE = "Cache-Control: max-age=3600\n"
 FRAMING = [
     broken_framing("of_http_1_0_with_transfer_encoding", "HTTP/1.0 with Transfer-Encoding is faulty framing",
-                   f"HTTP/1.0 200 OK\n{LIFE}Transfer-Encoding: chunked\n", b"2\r\nok\r\n0\r\n\r\n", "9112 §6.1", (200, 502)),
+                   f"HTTP/1.0 200 OK\n{LIFE}Transfer-Encoding: chunked\n", b"2\r\nok\r\n0\r\n\r\n", "9112 §6.1",
+                   (200, 502)),
     broken_framing("content_length_and_transfer_encoding", "both at once are not believed",
                    f"HTTP/1.1 200 OK\n{LIFE}Content-Length: 2\nTransfer-Encoding: chunked\n", b"2\r\nok\r\n0\r\n\r\n",
                    "9112 §6.3", (502,), "optimal"),
@@ -344,19 +370,23 @@ FRAMING = [
         Step(method="POST", raw=lambda context: (
             f"POST {context.path()} HTTP/1.1\r\nHost: api.example\r\nTransfer-Encoding: x-other, chunked\r\n\r\n"
             "0\r\n\r\n").encode(), expect="larder", status=501)]),
-    Case("framing_obs_fold_in_a_response", "9112 §5.2", "MUST", "obs-fold is replaced by spaces, or the message by 502", [
+    Case("framing_obs_fold_in_a_response", "9112 §5.2", "MUST", "obs-fold is replaced by spaces, or the message by 502",
+         [
         Step(response=response_text(f"HTTP/1.1 200 OK\n{LIFE}X-Folded: a\n b\nContent-Length: 2\n"), expect="either",
              check=lambda response, *_: verify(
-                 response.status == 502 or re.fullmatch("a +b", response.fields.get("X-Folded", "")), response.raw_head)),
+                 response.status == 502 or re.fullmatch("a +b", response.fields.get("X-Folded", "")),
+                 response.raw_head)),
     ]),
-    Case("framing_space_before_a_colon_in_a_response", "9112 §5.1", "MUST", "white space before a colon is removed, or 502", [
+    Case("framing_space_before_a_colon_in_a_response", "9112 §5.1", "MUST",
+         "white space before a colon is removed, or 502", [
         Step(response=response_text(f"HTTP/1.1 200 OK\n{LIFE}X-Spaced : a\nContent-Length: 2\n"), expect="either",
              check=lambda response, *_: verify(
                  response.status == 502 or response.fields.get("X-Spaced") == "a", response.raw_head)),
     ]),
     Case("framing_chunk_extensions_are_ignored", "9112 §7.1.1", "MUST", "unrecognised chunk extensions are ignored", [
         Step(response=response_text(f"HTTP/1.1 200 OK\n{LIFE}Transfer-Encoding: chunked\n",
-                                    b"2;x=\"y;z\";w\r\nok\r\n0;last\r\n\r\n"), expect="either", status=200, body_is="ok"),
+                                    b"2;x=\"y;z\";w\r\nok\r\n0;last\r\n\r\n"), expect="either", status=200,
+             body_is="ok"),
         cached(status=200, body_is="ok", response_headers={"Content-Length": "2", "Transfer-Encoding": None}),
     ]),
     Case("framing_chunked_in_capitals", "9112 §7", "MUST", "transfer coding names are case-insensitive", [
@@ -394,7 +424,8 @@ VERSIONS = [
         Step(version="HTTP/1.0", response=unstored(),
              check=lambda _, __, requests: verify(requests[0].version == "HTTP/1.1", requests[0].version)),
     ]),
-    Case("version_http_1_0_shares_the_cache", "9111 §2", "optimal", "who speaks HTTP/1.0 is served what others fetched", [
+    Case("version_http_1_0_shares_the_cache", "9111 §2", "optimal", "who speaks HTTP/1.0 is served what others fetched",
+         [
         Step(response=fresh()), cached(version="HTTP/1.0")]),
     Case("version_http_1_0_without_host", "9112 §3.2", "optimal", "HTTP/1.0 needs no Host", [
         Step(raw=lambda context: f"GET {context.path()} HTTP/1.0\r\n\r\n".encode(), response=unstored())]),
@@ -428,10 +459,12 @@ BODILESS = [
         cached(status=204, response_headers={"Content-Length": None, "Transfer-Encoding": None}),
     ]),
     Case("bodiless_304_of_the_origin", "9110 §15.4.5", "MUST", "a 304 has no content", [
-        Step(headers=[("If-None-Match", '"v1"')], response=judged_by_the_origin, status=304, expect="either", requests=1)]),
+        Step(headers=[("If-None-Match", '"v1"')], response=judged_by_the_origin, status=304, expect="either",
+             requests=1)]),
     Case("bodiless_304_of_ours", "9110 §15.4.5", "MUST",
          "a 304 has the Cache-Control, Content-Location, Date, ETag, Expires and Vary of the 200", [
-             Step(response=fresh(("ETag", '"v1"'), ("Content-Location", "/c"), ("Expires", date(7200)), ("Vary", "X-Foo"),
+             Step(response=fresh(("ETag", '"v1"'), ("Content-Location", "/c"), ("Expires", date(7200)),
+                                 ("Vary", "X-Foo"),
                                  ("Date", date(-10)))),
              cached(headers=[("If-None-Match", '"v1"')], status=304, response_headers={
                  "Cache-Control": "max-age=3600", "ETag": '"v1"', "Content-Location": "/c", "Expires": date(7200),
@@ -459,12 +492,14 @@ METHODS = [
     *[Case(f"method_{method.lower()}_is_written_through", "9111 §4", "MUST", "unsafe methods reach the origin", [
         Step(response=fresh()), Step(method=method, body="x", response=Response())])
       for method in ("POST", "PUT", "DELETE", "PATCH", "MADEUP")],
-    *[Case(f"method_{method.lower()}_is_not_cached", f"9110 {section}", "MUST", "answers to this method are not cacheable", [
+    *[Case(f"method_{method.lower()}_is_not_cached", f"9110 {section}", "MUST",
+           "answers to this method are not cacheable", [
         Step(method=method, body=body, response=fresh()), Step(method=method, body=body, response=fresh()),
         Step(response=fresh()), Step(method=method, body=body, response=fresh())])
       for method, body, section in (("PUT", "x", "§9.3.4"), ("DELETE", None, "§9.3.5"), ("OPTIONS", None, "§9.3.7"),
                                     ("TRACE", None, "§9.3.8"), ("MADEUP", "x", "§9.2.3"))],
-    *[Case(f"method_{method.lower()}_invalidates_nothing", "9110 §9.2.1, 9111 §4.4", "optimal", "safe methods change nothing", [
+    *[Case(f"method_{method.lower()}_invalidates_nothing", "9110 §9.2.1, 9111 §4.4", "optimal",
+           "safe methods change nothing", [
         Step(response=fresh()), Step(method=method, response=Response(), expect="either"), cached(answer_of=1)])
       for method in ("OPTIONS", "TRACE", "HEAD", "PROPFIND", "REPORT", "SEARCH")],
     Case("method_names_are_case_sensitive", "9110 §9.1", "MUST", "get is not GET", [
@@ -503,33 +538,44 @@ def condition(case_id, level, what, fields, not_modified, section, stored=STORED
 
 WEAKLY = Step(response=fresh(("ETag", 'W/"v1"')))
 CONDITIONS = [
-    condition("tag", "SHOULD", "If-None-Match with the stored entity tag: 304", [("If-None-Match", '"v1"')], True, "§13.1.2"),
-    condition("other_tag", "MUST", "If-None-Match with another entity tag: 200", [("If-None-Match", '"v0"')], False, "§13.1.2"),
+    condition("tag", "SHOULD", "If-None-Match with the stored entity tag: 304", [("If-None-Match", '"v1"')], True,
+              "§13.1.2"),
+    condition("other_tag", "MUST", "If-None-Match with another entity tag: 200", [("If-None-Match", '"v0"')], False,
+              "§13.1.2"),
     condition("tag_in_a_list", "SHOULD", "any of the list", [("If-None-Match", '"v0", W/"x" , "v1"')], True, "§13.1.2"),
     condition("tag_on_several_lines", "SHOULD", "any of all lines",
               [("If-None-Match", '"v0"'), ("If-None-Match", '"v1"')], True, "§13.1.2"),
     condition("tag_with_a_comma", "MUST", "a comma within an entity tag separates nothing",
               [("If-None-Match", '"v0,"v1", x"')], False, "§8.8.3", Step(response=fresh(("ETag", '"v"')))),
     condition("star", "SHOULD", "* is any stored response", [("If-None-Match", "*")], True, "§13.1.2"),
-    condition("weak_tag_of_the_client", "MUST", "If-None-Match compares weakly", [("If-None-Match", 'W/"v1"')], True, "§13.1.2"),
-    condition("weak_tag_stored", "MUST", "If-None-Match compares weakly", [("If-None-Match", '"v1"')], True, "§13.1.2", WEAKLY),
-    condition("weak_tag_on_both_sides", "MUST", "If-None-Match compares weakly", [("If-None-Match", 'W/"v1"')], True, "§13.1.2",
+    condition("weak_tag_of_the_client", "MUST", "If-None-Match compares weakly", [("If-None-Match", 'W/"v1"')], True,
+              "§13.1.2"),
+    condition("weak_tag_stored", "MUST", "If-None-Match compares weakly", [("If-None-Match", '"v1"')], True, "§13.1.2",
+              WEAKLY),
+    condition("weak_tag_on_both_sides", "MUST", "If-None-Match compares weakly", [("If-None-Match", 'W/"v1"')], True,
+              "§13.1.2",
               WEAKLY),
     condition("tag_case", "MUST", "entity tags are case-sensitive", [("If-None-Match", '"V1"')], False, "§8.8.3"),
-    condition("weak_mark_in_lower_case", "MUST", "W/ is case-sensitive", [("If-None-Match", 'w/"v1"')], False, "§8.8.3"),
+    condition("weak_mark_in_lower_case", "MUST", "W/ is case-sensitive", [("If-None-Match", 'w/"v1"')], False,
+              "§8.8.3"),
     condition("unquoted_tag", "MUST", "an entity tag is quoted", [("If-None-Match", "v1")], False, "§8.8.3"),
     condition("tag_before_date", "MUST", "If-Modified-Since is ignored beside If-None-Match",
               [("If-None-Match", '"v0"'), ("If-Modified-Since", date(-90000))], False, "§13.1.3"),
     condition("tag_before_older_date", "MUST", "If-Modified-Since is ignored beside If-None-Match",
               [("If-None-Match", '"v1"'), ("If-Modified-Since", date(-99999))], True, "§13.1.3"),
-    condition("date", "SHOULD", "If-Modified-Since with Last-Modified: 304", [("If-Modified-Since", date(-90000))], True, "§13.1.3"),
-    condition("later_date", "SHOULD", "If-Modified-Since after Last-Modified: 304", [("If-Modified-Since", date(-80000))], True,
+    condition("date", "SHOULD", "If-Modified-Since with Last-Modified: 304", [("If-Modified-Since", date(-90000))],
+              True, "§13.1.3"),
+    condition("later_date", "SHOULD", "If-Modified-Since after Last-Modified: 304",
+              [("If-Modified-Since", date(-80000))], True,
               "§13.1.3"),
-    condition("earlier_date", "MUST", "If-Modified-Since before Last-Modified: 200", [("If-Modified-Since", date(-90001))], False,
+    condition("earlier_date", "MUST", "If-Modified-Since before Last-Modified: 200",
+              [("If-Modified-Since", date(-90001))], False,
               "§13.1.3"),
-    condition("date_rfc850", "MUST", "all three forms of a date are accepted", [("If-Modified-Since", date(-90000, "rfc850"))],
+    condition("date_rfc850", "MUST", "all three forms of a date are accepted",
+              [("If-Modified-Since", date(-90000, "rfc850"))],
               True, "§5.6.7"),
-    condition("date_asctime", "MUST", "all three forms of a date are accepted", [("If-Modified-Since", date(-90000, "asctime"))],
+    condition("date_asctime", "MUST", "all three forms of a date are accepted",
+              [("If-Modified-Since", date(-90000, "asctime"))],
               True, "§5.6.7"),
     condition("invalid_date", "MUST", "an invalid date is ignored", [("If-Modified-Since", "today")], False, "§13.1.3"),
     condition("two_dates", "MUST", "more than one member is ignored",
@@ -544,16 +590,20 @@ CONDITIONS = [
                STORED, Step(headers=[(name, value)], response=Response(412), expect="origin", status=412,
                             origin_headers={name: value if isinstance(value, str) else PRESENT})])
       for name, value in (("If-Match", '"v0"'), ("If-Unmodified-Since", date(-99999)))],
-    Case("condition_of_the_client_is_passed_on", "9110 §13.1", "MUST", "what cannot be judged here is judged by the origin", [
-        Step(headers=[("If-None-Match", '"v1"')], response=judged_by_the_origin, status=304, expect="either", requests=1),
-        Step(path="/other", headers=[("If-None-Match", '"v0"')], response=judged_by_the_origin, status=200, expect="either",
+    Case("condition_of_the_client_is_passed_on", "9110 §13.1", "MUST",
+         "what cannot be judged here is judged by the origin", [
+        Step(headers=[("If-None-Match", '"v1"')], response=judged_by_the_origin, status=304, expect="either",
+             requests=1),
+        Step(path="/other", headers=[("If-None-Match", '"v0"')], response=judged_by_the_origin, status=200,
+             expect="either",
              requests=1)]),
 ]
 
 FIELDS = [
     Case("cache_control_is_passed_on", "9111 §5.2", "MUST", "directives are passed on, known or not", [
         Step(headers=[("Cache-Control", "x-one=1, max-age=100")],
-             response=Response(headers=[("Cache-Control", 'max-age=3600, x-two="a, b", Public'), ("Cache-Control", "x-three")]),
+             response=Response(headers=[("Cache-Control", 'max-age=3600, x-two="a, b", Public'),
+                                        ("Cache-Control", "x-three")]),
              origin_headers={"Cache-Control": "x-one=1, max-age=100"},
              response_headers={"Cache-Control": ['max-age=3600, x-two="a, b", Public', "x-three"]}),
         cached(response_headers={"Cache-Control": ['max-age=3600, x-two="a, b", Public', "x-three"]}),
@@ -603,8 +653,9 @@ FIELDS = [
         cached(response_headers={"Age": between(50, 55)}, check=lambda response, *_: verify(
             len(response.fields.all("Age")) == 1, response.fields.all("Age"))),
     ]),
-    Case("age_of_a_relayed_response_is_kept", "9110 §5.1, 9111 §5.1", "MUST", "what is relayed keeps the Age that it came with", [
-        Step(response=Response(raw=b"HTTP/1.1 200 OK\r\nCache-Control: max-age=3600\r\nAge: 50\r\nContent-Length: 1\r\n\r\nx"),
+    Case("age_of_a_relayed_response_is_kept", "9110 §5.1, 9111 §5.1", "MUST",
+         "what is relayed keeps the Age that it came with", [
+        Step(response=response_text(f"HTTP/1.1 200 OK\n{LIFE}Age: 50\nContent-Length: 1\n", b"x"),
              response_headers={"Age": between(50, 55)}),
         Step(path="/b", response=unstored(("Age", "50")), response_headers={"Age": between(50, 55)}),
     ]),
@@ -622,7 +673,8 @@ FIELDS = [
         cached(response_headers={"Y-Many": ["b", "a", "b, c"]}),
     ]),
     Case("fields_with_obs_text", "9110 §5.5", "optimal", "bytes above 127 are opaque data", [
-        Step(headers=[("X-Latin", "caf\xe9")], response=fresh(("Y-Latin", "caf\xe9")), origin_headers={"X-Latin": "caf\xe9"},
+        Step(headers=[("X-Latin", "caf\xe9")], response=fresh(("Y-Latin", "caf\xe9")),
+             origin_headers={"X-Latin": "caf\xe9"},
              response_headers={"Y-Latin": "caf\xe9"}),
         cached(response_headers={"Y-Latin": "caf\xe9"}),
     ]),
