@@ -431,8 +431,11 @@ Proxy::Awaitable<Proxy::Followed> Proxy::follow(net::Exchange& exchange, Transac
         }
         co_return Followed::replied;
       case store::FillPhase::answered: {
-        if (!policy::selecting_fields_match(view.stored->parts().selecting, t.fields))
+        if (!policy::selecting_fields_match(view.stored->parts().selecting, t.fields)) {
           co_return Followed::other_variant;
+        }
+        // A part that was refreshed in the background.
+        if (!view.stored->can_answer(t.request)) co_return Followed::go_alone;
         const auto& lifetime = view.stored->parts().lifetime;
         labels.outcome = view.outcome;
         if (view.outcome != policy::CacheOutcome::revalidated) labels.forward = {};
