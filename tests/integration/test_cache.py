@@ -605,5 +605,40 @@ class Restart(IntegrationCase):
         self.assertEqual(join(), [0])
 
 
+class Switches(IntegrationCase):
+    """Where the RFCs and common practice part, the rules file chooses."""
+
+    def setUp(self):
+        self.site = self.origin()
+
+    def test_s_maxage_and_stale_uses(self):
+        fields = [("Cache-Control", "s-maxage=100, stale-while-revalidate=1000"), ("Age", "200")]
+        self.site.numbered("/", fields)
+        strict = self.larder(self.site, rules=PLAIN_RULES)
+        strict.get("/")
+        self.assert_outcome(strict.get("/"), "MISS", "2")
+        lenient = self.larder(self.site, rules="s_maxage: allows_stale\n" + PLAIN_RULES)
+        self.assert_outcome(lenient.get("/"), "MISS", "3")
+        self.assert_outcome(lenient.get("/"), "STALE", "3")
+
+    def test_targeted_fields_are_sent_on_where_asked(self):
+        self.site.numbered("/", {"CDN-Cache-Control": "max-age=600", "Cache-Control": "no-store"})
+        removing = self.larder(self.site, rules=PLAIN_RULES)
+        forwarding = self.larder(self.site, rules="targeted_fields: forward\n" + PLAIN_RULES)
+        for proxy, sent in ((removing, None), (forwarding, "max-age=600")):
+            for outcome in ("MISS", "HIT"):
+                response = proxy.get("/")
+                self.assert_outcome(response, outcome)
+                self.assertEqual(response.fields.get("CDN-Cache-Control"), sent)
+
+    def test_no_vary_search_can_be_ignored(self):
+        self.site.on("*", lambda exchange: exchange.reply(200, {**FRESH, "No-Vary-Search": "params"}, "x"))
+        proxy = self.larder(self.site, rules="no_vary_search: ignore\n" + PLAIN_RULES)
+        proxy.get("/?a=1")
+        self.assert_outcome(proxy.get("/?a=2"), "MISS")
+        proxy = self.larder(self.site, rules=PLAIN_RULES)
+        proxy.get("/?a=1")
+        self.assert_outcome(proxy.get("/?a=2"), "HIT")
+
 if __name__ == "__main__":
     unittest.main()

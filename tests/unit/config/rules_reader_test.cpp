@@ -157,6 +157,10 @@ routes:
   REQUIRE_MESSAGE(got.rules != nullptr, all(got.faults));
   const auto& routes = got.rules->routes;
   CHECK_FALSE(got.rules->honour_client_directives);
+  REQUIRE_FALSE(got.rules->routes.empty());
+  for (const auto& route : got.rules->routes) {
+    if (route.caches()) CHECK_FALSE(route.store.honour_client_directives);
+  }
   CHECK(routes[0].store.ttl == Seconds(60));
   CHECK(routes[0].store.stale_if_error == Seconds(120));
   CHECK_FALSE(routes[1].store.ttl.has_value());
@@ -323,6 +327,10 @@ TEST_CASE("read_rules: faults outside of routes") {
                                           {"types: {a: 5m}", 1, "types.a is not a mapping"},
                                           {"types:\n  a:\n  a:", 3, "comes twice"},
                                           {"client_directives: obey", 1, "neither honour nor ignore"},
+                                          {"set_cookie: yes", 1, "neither explicit nor refuse"},
+                                          {"s_maxage: 5", 1, "neither allows_stale nor forbids_stale"},
+                                          {"no_vary_search: [a]", 1, "neither honour nor ignore"},
+                                          {"targeted_fields: drop", 1, "neither forward nor remove"},
                                           {"routes: {match: x}", 1, "not a list"},
                                           {"routes: [x]", 1, "not a mapping"},
                                           {"routes: [", 1, "not YAML"}}) {
@@ -420,6 +428,23 @@ TEST_CASE("built_in_rules: every GET, pure RFC 9111") {
   CHECK(built_in_rules(Seconds(60))->routes[0].store.ttl == Seconds(60));
 }
 
+TEST_CASE("the switches between the letter of the RFCs and other practice") {
+  const auto plain = read("types: { a: {} }\nroutes:\n  - match: GET /a\n    cache: a\n");
+  REQUIRE(plain.rules != nullptr);
+  CHECK(plain.rules->routes[0].store.store_explicit_set_cookie);
+  CHECK_FALSE(plain.rules->routes[0].store.s_maxage_allows_stale);
+  CHECK(plain.rules->honour_no_vary_search);
+  CHECK_FALSE(plain.rules->forward_targeted_fields);
+  const auto other = read(
+      "set_cookie: refuse\ns_maxage: allows_stale\nno_vary_search: ignore\ntargeted_fields: forward\n"
+      "types: { a: {} }\nroutes:\n  - match: GET /a\n    cache: a\n");
+  REQUIRE_MESSAGE(other.rules != nullptr, all(other.faults));
+  CHECK_FALSE(other.rules->routes[0].store.store_explicit_set_cookie);
+  CHECK(other.rules->routes[0].store.s_maxage_allows_stale);
+  CHECK_FALSE(other.rules->honour_no_vary_search);
+  CHECK(other.rules->forward_targeted_fields);
+}
+
 TEST_CASE("conf/rules.yaml holds the example and passes") {
   std::string error;
   const auto text = read_file(std::string(LARDER_SOURCE_DIR) + "/conf/rules.yaml", error);
@@ -430,6 +455,10 @@ TEST_CASE("conf/rules.yaml holds the example and passes") {
   CHECK(got.rules->types.size() == 5);
   // Each key of the grammar is documented in the file's first comment.
   for (const std::string_view key : {"client_directives",
+                                     "set_cookie",
+                                     "s_maxage",
+                                     "no_vary_search",
+                                     "targeted_fields",
                                      "defaults",
                                      "types",
                                      "priority",

@@ -79,6 +79,26 @@ TEST_CASE("Connection cannot name away what a message means") {
   CHECK(left_of(message) == expected);
 }
 
+TEST_CASE("an origin's Connection names all away but what tells caches for how long and for whom") {
+  const Fields message{
+      {"Connection", "ETag, X-A, Content-Type, Cache-Control, expires, Vary, Age, Date, CDN-Cache-Control"},
+      {"ETag", "x"},
+      {"X-A", "1"},
+      {"Content-Type", "a/b"},
+      {"Cache-Control", "no-store"},
+      {"Expires", "0"},
+      {"Vary", "x"},
+      {"Age", "1"},
+      {"Date", "x"},
+      {"CDN-Cache-Control", "no-store"},
+      {"X-B", "2"}};
+  auto fields = larder::http::FieldList::copy_of(message);
+  remove_hop_by_hop(fields, larder::http::Sender::origin);
+  Names names;
+  for (const Field& field : fields.span()) names.emplace_back(field.name);
+  CHECK(names == Names{"Cache-Control", "Expires", "Vary", "Age", "Date", "CDN-Cache-Control", "X-B"});
+}
+
 TEST_CASE("a hostile Connection ends") {
   std::string options;
   for (int i = 0; i < 20'000; ++i) options += "a,";

@@ -116,6 +116,11 @@ TEST_CASE("stale-if-error") {
   CHECK_FALSE(may_serve_on_error(life, client("no-cache"), stored_at + 61s));
 }
 
+TEST_CASE("what counts as a server's failure (RFC 5861)") {
+  for (const int status : {500, 502, 503, 504}) CHECK(is_server_failure(status));
+  for (const int status : {200, 304, 404, 499, 501, 505, 507, 511, 599}) CHECK_FALSE(is_server_failure(status));
+}
+
 TEST_CASE("a response without a lifetime is validated each time") {
   Lifetime life;
   life.response_time = stored_at;

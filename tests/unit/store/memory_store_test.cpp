@@ -405,6 +405,38 @@ TEST_CASE("priority weighs in eviction") {
   scan_until("high");
 }
 
+TEST_CASE("of equally good variants the most recently generated one is found, whenever it was stored") {
+  const PurgeLog log(1);
+  const auto made = [&](const std::string& name, Seconds age, const std::string& text) {
+    auto parts = parts_of(log, "a");
+    const std::vector<http::Field> request{{name, "1"}};
+    parts.selecting = policy::selecting_fields({name}, request);
+    parts.lifetime.corrected_initial_age = age;
+    parts.body = std::make_shared<const std::string>(text);
+    return StoredResponse::make(std::move(parts));
+  };
+  const std::vector<http::Field> both{{"foo", "1"}, {"bar", "1"}};
+  for (const bool older_first : {true, false}) {
+    MemoryStore store({}, log);
+    const auto older = made("foo", Seconds{30}, "older");
+    const auto newer = made("bar", Seconds{10}, "newer");
+    CHECK(put(store, older_first ? older : newer) == NotStored::none);
+    CHECK(put(store, older_first ? newer : older) == NotStored::none);
+    CHECK(store.find("canonical a", both).stored->body() == "newer");
+    const auto all = store.variants("canonical a");
+    REQUIRE(all.size() == 2);
+    CHECK(all[0] == newer);
+    store.erase(newer);
+    CHECK(store.find("canonical a", both).stored->body() == "older");
+  }
+  MemoryStore store({}, log);
+  const auto first = made("foo", Seconds{10}, "first");
+  const auto second = made("bar", Seconds{10}, "second");
+  CHECK(put(store, first) == NotStored::none);
+  CHECK(put(store, second) == NotStored::none);
+  CHECK(store.find("canonical a", both).stored == second);
+}
+
 TEST_CASE("a listing shows each entry once, page by page, with its hits") {
   PurgeLog log(1);
   MemoryStore store({}, log);
