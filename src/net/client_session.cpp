@@ -68,7 +68,8 @@ ClientSession::ClientSession(Socket socket, DeadlineWheel& wheel, const ClientLi
                         write_expired_ = true;
                         stream_.cancel();
                       }),
-      watch_(wheel, [this] { watch_client(); }) {
+      watch_(wheel, [this] { watch_client(); }),
+      input_(first_capacity) {
   counters_.open.fetch_add(1, std::memory_order_relaxed);
   counters_.accepted.fetch_add(1, std::memory_order_relaxed);
   error_code error;
@@ -82,12 +83,12 @@ ClientSession::~ClientSession() { counters_.open.fetch_sub(1, std::memory_order_
 Awaitable<void> ClientSession::run() {
   while (!aborted_) {
     // A client may send an empty line before a request line (RFC 9112 §2.2).
-    while (input().starts_with("\r\n")) {
-      begin_ += 2;
+    while (input_.data().starts_with("\r\n")) {
+      input_.consume(2);
       seen_ = 0;  // no more than its CR was seen
     }
     auto fault = ParseFault::none;
-    const auto data = input();
+    const auto data = input_.data();
     const auto head_size = data.empty() ? 0 : find_head(data, seen_, fault);
     if (fault == ParseFault::none &&
         (head_size > limits_.head_size || (head_size == 0 && data.size() > limits_.head_size))) {
@@ -100,9 +101,9 @@ Awaitable<void> ClientSession::run() {
     }
     if (head_size == 0) {
       if (output_.size() > 0 && co_await send_all()) break;
-      const bool between_requests = input().empty();
+      const bool between_requests = input_.empty();
       if (between_requests && draining_) break;
-      if (!make_room(limits_.head_size + 4)) {
+      if (!input_.make_room(limits_.head_size + 4)) {
         refuse_request(431, to_string(ParseFault::head_too_large));
         break;
       }
@@ -159,36 +160,19 @@ void ClientSession::abort() {
 
 // ---- input
 
-bool ClientSession::make_room(std::size_t limit) {
-  if (begin_ == end_) begin_ = end_ = 0;
-  if (end_ < capacity_) return true;
-  if (begin_ > 0) {
-    std::memmove(buffer_.get(), buffer_.get() + begin_, end_ - begin_);
-    end_ -= begin_;
-    begin_ = 0;
-    return true;
-  }
-  if (capacity_ >= limit) return false;
-  const auto larger = std::min(std::max(capacity_ * 2, first_capacity), std::max(limit, first_capacity));
-  auto grown = std::make_unique_for_overwrite<char[]>(larger);
-  if (end_ > 0) std::memcpy(grown.get(), buffer_.get(), end_);
-  buffer_ = std::move(grown);
-  capacity_ = larger;
-  return true;
-}
-
 Awaitable<error_code> ClientSession::read_more(Milliseconds timeout) {
   read_expired_ = false;
   read_deadline_.arm(timeout);
   for (;;) {
-    const auto [error, n] = co_await stream_.read_some(buffer_.get() + end_, capacity_ - end_);
+    const auto room = input_.room();
+    const auto [error, n] = co_await stream_.read_some(room.data(), room.size());
     if (error == asio::error::operation_aborted && !read_expired_ && !aborted_ && !body_cancelled_) {
       continue;  // the write deadline's cancel() hit us as well
     }
     read_deadline_.disarm();
     if (read_expired_) co_return Error::client_timeout;
     if (error || n == 0) co_return Error::client_gone;
-    end_ += n;
+    input_.filled(n);
     co_return error_code{};
   }
 }
@@ -223,7 +207,7 @@ bool ClientSession::interpret() {
 
 // Reading the body may move the buffer: the head's views are turned to a copy first.
 void ClientSession::keep_head(std::size_t head_size) {
-  const char* old_begin = buffer_.get() + begin_;
+  const char* old_begin = input_.data().data();
   kept_head_.assign(old_begin, head_size);
   const auto rebase = [&](std::string_view& view) {
     if (view.data() >= old_begin && view.data() < old_begin + head_size) {
@@ -241,7 +225,7 @@ void ClientSession::keep_head(std::size_t head_size) {
 
 Awaitable<ClientSession::Step> ClientSession::serve(std::size_t head_size) {
   parser_.emplace(fields_, limits_.fields);
-  if (!parser_->parse_head(input().substr(0, head_size))) {
+  if (!parser_->parse_head(input_.data().substr(0, head_size))) {
     counters_.malformed.fetch_add(1, std::memory_order_relaxed);
     refuse_request(status_of(parser_->fault()), to_string(parser_->fault()));
     co_return Step::close;
@@ -261,7 +245,7 @@ Awaitable<ClientSession::Step> ClientSession::serve(std::size_t head_size) {
                     .expects_continue = false,
                     .on_client_gone = {}};
   if (!has_body && handler_.answer_at_once(exchange)) {
-    begin_ += head_size;
+    input_.consume(head_size);
     co_return keep_alive_ ? Step::proceed : Step::close;
   }
   // What was queued for earlier pipelined requests must not wait for this one.
@@ -272,7 +256,7 @@ Awaitable<ClientSession::Step> ClientSession::serve(std::size_t head_size) {
     exchange.expects_continue =
         request_.version == http::Version::http_1_1 && http::has_token(request_.fields, "Expect", "100-continue");
   }
-  begin_ += head_size;
+  input_.consume(head_size);
   body_bytes_ = reply_bytes_ = 0;
   body_waited_ = reply_waited_ = half_closed_for_ = Milliseconds{0};
   exchange_ = &exchange;
@@ -315,7 +299,7 @@ Awaitable<Result<std::string_view>> ClientSession::read() {
     if (body_cancelled_) co_return Error::cancelled;
     if (parser_->done()) co_return std::string_view{};
     std::string_view piece;
-    begin_ += parser_->next(input(), piece);
+    input_.consume(parser_->next(input_.data(), piece));
     if (parser_->fault() != ParseFault::none) {
       counters_.malformed.fetch_add(1, std::memory_order_relaxed);
       keep_alive_ = false;
@@ -324,7 +308,7 @@ Awaitable<Result<std::string_view>> ClientSession::read() {
     body_bytes_ += piece.size();
     if (!piece.empty()) co_return piece;
     if (parser_->done()) co_return std::string_view{};
-    if (!make_room(body_capacity)) {
+    if (!input_.make_room(body_capacity)) {
       counters_.malformed.fetch_add(1, std::memory_order_relaxed);
       keep_alive_ = false;
       co_return Error::client_malformed_body;  // a chunk line or trailer section without end
@@ -494,7 +478,7 @@ void ClientSession::cut_short() {
 
 Stream* ClientSession::take_over(std::string_view& already_read) {
   taken_over_ = true;
-  already_read = input();
+  already_read = input_.data();
   return &stream_;
 }
 

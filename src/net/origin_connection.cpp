@@ -26,7 +26,8 @@ OriginConnection::OriginConnection(Socket socket, DeadlineWheel& wheel, const Or
                         write_expired_ = true;
                         stream_.cancel();
                       }),
-      idle_deadline_(wheel, [this] { close(); }) {
+      idle_deadline_(wheel, [this] { close(); }),
+      input_(first_capacity) {
   fields_.reserve(32);
 }
 
@@ -65,29 +66,12 @@ Awaitable<error_code> OriginConnection::send(std::span<iovec> pieces) {
   co_return error_code{};
 }
 
-bool OriginConnection::make_room(std::size_t limit) {
-  if (begin_ == end_) begin_ = end_ = 0;
-  if (end_ < capacity_) return true;
-  if (begin_ > 0) {
-    std::memmove(buffer_.get(), buffer_.get() + begin_, end_ - begin_);
-    end_ -= begin_;
-    begin_ = 0;
-    return true;
-  }
-  if (capacity_ >= limit) return false;
-  const auto larger = std::min(std::max(capacity_ * 2, first_capacity), std::max(limit, first_capacity));
-  auto grown = std::make_unique_for_overwrite<char[]>(larger);
-  if (end_ > 0) std::memcpy(grown.get(), buffer_.get(), end_);
-  buffer_ = std::move(grown);
-  capacity_ = larger;
-  return true;
-}
-
 Awaitable<error_code> OriginConnection::read_more() {
   read_expired_ = false;
   read_deadline_.arm(read_timeout_);
   for (;;) {
-    const auto [error, n] = co_await stream_.read_some(buffer_.get() + end_, capacity_ - end_);
+    const auto room = input_.room();
+    const auto [error, n] = co_await stream_.read_some(room.data(), room.size());
     if (error == asio::error::operation_aborted && !read_expired_ && !closed_) continue;
     read_deadline_.disarm();
     if (closed_) co_return Error::cancelled;
@@ -95,21 +79,21 @@ Awaitable<error_code> OriginConnection::read_more() {
     if (error == asio::error::eof) co_return error_code(asio::error::eof);
     if (error || n == 0) co_return Error::origin_closed;
     answered_ = true;
-    end_ += n;
+    input_.filled(n);
     co_return error_code{};
   }
 }
 
 // Reading the body moves the buffer, and the head is wanted longer.
 void OriginConnection::keep_head(std::size_t size) {
-  head_.assign(buffer_.get() + begin_, size);
-  begin_ += size;
+  head_.assign(input_.data().data(), size);
+  input_.consume(size);
 }
 
 Awaitable<Result<http::ResponseHead>> OriginConnection::read_head(bool for_head_request) {
   for (;;) {
     auto fault = ParseFault::none;
-    const auto data = input();
+    const auto data = input_.data();
     const auto size = data.empty() ? 0 : find_head(data, seen_, fault);
     if (fault == ParseFault::none && data.size() > parameters_.head_size &&
         (size == 0 || size > parameters_.head_size)) {
@@ -120,7 +104,7 @@ Awaitable<Result<http::ResponseHead>> OriginConnection::read_head(bool for_head_
       co_return Error::origin_malformed;
     }
     if (size == 0) {
-      if (!make_room(parameters_.head_size + 4)) {
+      if (!input_.make_room(parameters_.head_size + 4)) {
         fault_ = ParseFault::head_too_large;
         co_return Error::origin_malformed;
       }
@@ -151,9 +135,9 @@ Awaitable<Result<http::ResponseHead>> OriginConnection::read_head(bool for_head_
 }
 
 Result<std::string_view> OriginConnection::buffered_body() {
-  if (parser_->done() || begin_ == end_) return std::string_view{};
+  if (parser_->done() || input_.empty()) return std::string_view{};
   std::string_view piece;
-  begin_ += parser_->next(input(), piece);
+  input_.consume(parser_->next(input_.data(), piece));
   if (parser_->fault() != ParseFault::none) {
     fault_ = parser_->fault();
     return Error::origin_malformed;
@@ -165,7 +149,7 @@ Awaitable<Result<std::string_view>> OriginConnection::read_body() {
   for (;;) {
     const auto piece = buffered_body();
     if (!piece || !piece->empty() || parser_->done()) co_return piece;
-    if (!make_room(body_capacity)) {
+    if (!input_.make_room(body_capacity)) {
       fault_ = ParseFault::chunk;
       co_return Error::origin_malformed;
     }
@@ -176,7 +160,7 @@ Awaitable<Result<std::string_view>> OriginConnection::read_body() {
     }
     if (error) co_return error;
     // A full buffer means that more is coming faster than we ask: ask for more at a time.
-    if (end_ == capacity_ && begin_ == 0 && capacity_ < body_capacity) (void)make_room(body_capacity);
+    if (input_.is_full() && input_.capacity() < body_capacity) (void)input_.make_room(body_capacity);
   }
 }
 
@@ -187,19 +171,16 @@ bool OriginConnection::is_reusable() const {
     return false;
   }
   return !closed_ && parser_ && parser_->done() && parser_->keeps_alive() &&
-         parser_->framing() != Framing::until_close && begin_ == end_ && parser_->status() >= 200;
+         parser_->framing() != Framing::until_close && input_.empty() && parser_->status() >= 200;
 }
 
 void OriginConnection::reset() {
   parser_.reset();
-  begin_ = end_ = seen_ = 0;
+  seen_ = 0;
   answered_ = false;
   fault_ = ParseFault::none;
   read_timeout_ = parameters_.read_timeout;
-  if (capacity_ > first_capacity) {  // idle connections stay small
-    buffer_.reset();
-    capacity_ = 0;
-  }
+  input_.clear();
 }
 
 void OriginConnection::close() noexcept {

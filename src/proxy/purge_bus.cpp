@@ -343,9 +343,7 @@ PurgeBus::Awaitable<void> PurgeBus::deliver(std::uint64_t up_to) {
     }
     const auto payload = encode_payload(purge.selectors);
     const auto new_epoch = std::to_string(random_number());
-    const std::vector<std::string_view> arguments{
-        "EVAL",    purge_script(), "1",    parameters_.namespace_key, parameters_.namespace_key, run_id,
-        new_epoch, most_selectors, payload};
+    const auto arguments = purge_command(parameters_.namespace_key, run_id, new_epoch, payload);
     const auto reply = co_await commands_.command(arguments, operation_deadline);
     const auto done = reply ? parse_purge(*reply) : std::nullopt;
     if (!done) {

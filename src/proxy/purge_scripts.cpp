@@ -155,4 +155,9 @@ std::string run_id_of(std::string_view info) {
   return std::string(value.substr(0, value.find_first_of("\r\n")));
 }
 
+std::vector<std::string_view> purge_command(std::string_view log_key, std::string_view run_id,
+                                            std::string_view new_epoch, std::string_view payload) {
+  return {"EVAL", purge_script(), "1", log_key, log_key, run_id, new_epoch, most_selectors, payload};
+}
+
 }  // namespace larder::proxy

@@ -224,9 +224,7 @@ net::Awaitable<bool> RemoteStore::publish(std::uint64_t sequence, std::vector<po
   std::string why = "not connected";
   if (run_known_ && connection_.is_ready()) {
     const auto run_id = run_id_;
-    const std::vector<std::string_view> arguments{
-        "EVAL",    purge_script(), "1",    parameters_.namespace_key, parameters_.namespace_key, run_id,
-        new_epoch, most_selectors, payload};
+    const auto arguments = purge_command(parameters_.namespace_key, run_id, new_epoch, payload);
     const auto reply = co_await connection_.command(arguments, parameters_.deadline);
     if (const auto done = reply ? parse_purge(*reply) : std::nullopt) {
       if (log_.delivered(sequence, done->second, done->first)) {

@@ -12,6 +12,7 @@
 
 #include "larder/net/deadlines.hpp"
 #include "larder/net/exchange.hpp"
+#include "larder/net/input_buffer.hpp"
 #include "larder/net/message_parser.hpp"
 #include "larder/net/output_queue.hpp"
 #include "larder/net/parameters.hpp"
@@ -50,8 +51,6 @@ class ClientSession final : public std::enable_shared_from_this<ClientSession>, 
   enum class Step : unsigned char { proceed, close };
 
   // Input.
-  [[nodiscard]] std::string_view input() const noexcept { return {buffer_.get() + begin_, end_ - begin_}; }
-  bool make_room(std::size_t limit);
   Awaitable<error_code> read_more(Milliseconds timeout);
   Awaitable<Step> serve(std::size_t head_size);
   bool interpret();
@@ -93,10 +92,7 @@ class ClientSession final : public std::enable_shared_from_this<ClientSession>, 
   Deadline watch_;
   std::string client_address_;
 
-  std::unique_ptr<char[]> buffer_;
-  std::size_t capacity_ = 0;
-  std::size_t begin_ = 0;
-  std::size_t end_ = 0;
+  InputBuffer input_;
   std::chrono::steady_clock::time_point head_started_{};  ///< when the first part of an unfinished head was read
   std::size_t seen_ = 0;                                  ///< of the present head, by find_head()
   std::vector<http::Field> fields_;

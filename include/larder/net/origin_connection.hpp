@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "larder/net/deadlines.hpp"
+#include "larder/net/input_buffer.hpp"
 #include "larder/net/message_parser.hpp"
 #include "larder/net/parameters.hpp"
 #include "larder/net/stream.hpp"
@@ -57,13 +58,11 @@ class OriginConnection {
 
   [[nodiscard]] Stream& stream() noexcept { return stream_; }
   /// What was read beyond the response head (for upgraded connections).
-  [[nodiscard]] std::string_view already_read() const noexcept { return input(); }
+  [[nodiscard]] std::string_view already_read() const noexcept { return input_.data(); }
   /// For the pool: closes it when it has been idle too long.
   [[nodiscard]] Deadline& idle_deadline() noexcept { return idle_deadline_; }
 
  private:
-  [[nodiscard]] std::string_view input() const noexcept { return {buffer_.get() + begin_, end_ - begin_}; }
-  bool make_room(std::size_t limit);
   Awaitable<error_code> read_more();
   void keep_head(std::size_t size);
 
@@ -73,10 +72,7 @@ class OriginConnection {
   Deadline read_deadline_;
   Deadline write_deadline_;
   Deadline idle_deadline_;
-  std::unique_ptr<char[]> buffer_;
-  std::size_t capacity_ = 0;
-  std::size_t begin_ = 0;
-  std::size_t end_ = 0;
+  InputBuffer input_;
   std::size_t seen_ = 0;
   std::string head_;
   std::vector<http::Field> fields_;

@@ -54,6 +54,11 @@ struct AttachReply {
   std::vector<std::pair<std::uint64_t, std::vector<policy::Selector>>> purges;
 };
 std::optional<AttachReply> parse_attach(const redis::Reply& reply);
+/// The command that records and publishes a purge by purge_script(). Views of its arguments, which must outlive it.
+/// `log_key`: the purge log's key, and its channel; `new_epoch`: for a log that has to be begun.
+std::vector<std::string_view> purge_command(std::string_view log_key, std::string_view run_id,
+                                            std::string_view new_epoch, std::string_view payload);
+
 /// What purge_script() returned: epoch and clock.
 std::optional<std::pair<std::uint64_t, std::uint64_t>> parse_purge(const redis::Reply& reply);
 
