@@ -62,39 +62,52 @@ int status_of(ParseFault fault) noexcept {
   }
 }
 
+namespace {
+
+struct LineFaults {
+  bool control = false;
+  bool carriage_return = false;
+};
+
+// Plain loops over bytes let the compiler look at many at a time.
+LineFaults faults_of(std::string_view line) noexcept {
+  unsigned char control = 0;
+  unsigned char carriage_return = 0;
+  for (const char character : line) {
+    const auto c = static_cast<unsigned char>(character);
+    const auto is_cr = static_cast<unsigned char>(c == '\r');
+    const auto is_low = static_cast<unsigned char>((c < 0x20) & (c != '\t'));
+    const auto is_del = static_cast<unsigned char>(c == 0x7f);
+    carriage_return = static_cast<unsigned char>(carriage_return | is_cr);
+    control = static_cast<unsigned char>(control | ((is_low | is_del) ^ is_cr));
+  }
+  return {.control = control != 0, .carriage_return = carriage_return != 0};
+}
+
+}  // namespace
+
 std::size_t find_head(std::string_view data, std::size_t& seen, ParseFault& fault) noexcept {
-  // Begin three bytes back: the empty line may straddle two reads.
-  const std::size_t from = seen > 3 ? seen - 3 : 0;
-  const auto* found = static_cast<const char*>(memmem(data.data() + from, data.size() - from, "\r\n\r\n", 4));
-  const std::size_t end = found == nullptr ? data.size() : static_cast<std::size_t>(found - data.data()) + 4;
-  // What was seen before was fine, but for a CR at its end that still waits for its LF.
-  const std::size_t start = seen > 0 && data[seen - 1] == '\r' ? seen - 1 : seen;
-  // Counting in plain loops lets the compiler use vectors: each byte is one of fine, control, CR, LF.
-  std::size_t control = 0;
-  std::size_t carriage_returns = 0;
-  std::size_t line_feeds = 0;
-  std::size_t pairs = 0;
-  std::size_t folds = 0;
-  for (std::size_t i = start; i < end; ++i) {
-    const auto c = static_cast<unsigned char>(data[i]);
-    control += static_cast<std::size_t>((c < 0x20 && c != '\t' && c != '\r' && c != '\n') || c == 0x7f);
-    carriage_returns += static_cast<std::size_t>(c == '\r');
-    line_feeds += static_cast<std::size_t>(c == '\n');
-  }
-  for (std::size_t i = std::max<std::size_t>(start, 1); i < end; ++i) {
-    pairs += static_cast<std::size_t>(data[i - 1] == '\r' && data[i] == '\n');
-    folds += static_cast<std::size_t>(data[i - 1] == '\n' && (data[i] == ' ' || data[i] == '\t'));
-  }
-  const bool pending_cr = found == nullptr && end > 0 && data[end - 1] == '\r';
-  if (control != 0) {
-    fault = ParseFault::control_character;
-  } else if (line_feeds != pairs || carriage_returns != pairs + static_cast<std::size_t>(pending_cr)) {
-    fault = ParseFault::line_ending;
-  } else if (folds != 0) {
-    fault = ParseFault::folded_field;
-  }
+  // Whole lines that were seen before were fine; the last one is looked at again.
+  std::size_t begin = seen == 0 ? 0 : data.rfind('\n', seen - 1) + 1;
   seen = data.size();
-  return found == nullptr || fault != ParseFault::none ? 0 : end;
+  for (;;) {
+    const auto end = data.find('\n', begin);
+    const bool is_whole = end != std::string_view::npos;
+    auto line = data.substr(begin, is_whole ? end - begin : end);
+    const bool has_cr = line.ends_with('\r');
+    if (has_cr) line.remove_suffix(1);  // its LF may still come
+    const auto faults = faults_of(line);
+    if (faults.control) {
+      fault = ParseFault::control_character;
+    } else if (faults.carriage_return || (is_whole && !has_cr)) {
+      fault = ParseFault::line_ending;
+    } else if (begin > 0 && (line.starts_with(' ') || line.starts_with('\t'))) {
+      fault = ParseFault::folded_field;
+    }
+    if (fault != ParseFault::none || !is_whole) return 0;
+    if (line.empty() && begin > 0) return end + 1;
+    begin = end + 1;
+  }
 }
 
 namespace {

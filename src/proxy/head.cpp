@@ -16,9 +16,7 @@ Proxy::Awaitable<void> Proxy::head(net::Exchange& exchange, TransactionPtr trans
   Labels labels;
   labels.outcome = policy::CacheOutcome::miss;
   if (response.error) report_origin_error(t.method, t.target, response);
-  if ((response.error || policy::is_server_failure(response.head.status)) && t.stale &&
-      t.reason != policy::NotReused::epoch &&
-      policy::may_serve_on_error(t.stale->parts().lifetime, t.client, response_time)) {
+  if ((response.error || policy::is_server_failure(response.head.status)) && may_serve_on_error(t, response_time)) {
     const auto& lifetime = t.stale->parts().lifetime;
     labels.outcome = policy::CacheOutcome::stale;
     labels.detail = response.error ? "origin_error" : "origin_5xx";
@@ -55,7 +53,8 @@ policy::NotStored Proxy::absorb_head(Transaction& transaction, const OriginRespo
     if (response.head.status != 200) return policy::NotStored::status;
     const auto& old = t.stale->parts();
     const auto size = old.extent ? old.extent->complete_length : std::optional<std::uint64_t>(old.body->size());
-    if (old.status == 200 && policy::is_head_of(answer, length, old.fields, size)) {
+    if (old.status == 200 && policy::is_head_of(answer, length, old.fields, size) &&
+        is_confirmed_by(*t.stale, answer)) {
       (void)freshen(t, answer, stamp, request_time, response_time);
       return policy::NotStored::none;
     }

@@ -62,8 +62,9 @@ Proxy::Awaitable<void> Proxy::miss(net::Exchange& exchange, TransactionPtr trans
   bool joined_variant = false;
   // A range is the answer to one request alone, unless it is cut from a whole that is validated first.
   const auto& stale = transaction->stale;
-  const bool is_shared = http::find(transaction->fields, "Range") == nullptr || transaction->method != "GET" ||
-                         (stale && stale->is_complete() && stale->has_validator());
+  const bool is_shared =
+      transaction->may_join && (http::find(transaction->fields, "Range") == nullptr || transaction->method != "GET" ||
+                                (stale && stale->is_complete() && stale->has_validator()));
   for (;;) {
     store::FillTicket ticket;
     if (is_shared) ticket = shared_.fills.join(join_key, transaction->subject(), shared_.log, wall_clock());
@@ -203,7 +204,8 @@ Proxy::Awaitable<void> Proxy::lead(net::Exchange* exchange, TransactionPtr trans
     if (response.error) break;
     const auto status = response.head.status;
     if (question.validates && status == 304) {
-      if (!policy::confirms(response.head.fields, t.stale->parts().fields)) {
+      if (!policy::confirms(response.head.fields, t.stale->parts().fields) ||
+          !is_confirmed_by(*t.stale, response.head.fields)) {
         t.stale = find_confirmed(t, response.head.fields);
       }
       if (t.stale) break;
@@ -224,8 +226,7 @@ Proxy::Awaitable<void> Proxy::lead(net::Exchange* exchange, TransactionPtr trans
 
   const bool origin_failed = response.error || policy::is_server_failure(response.head.status);
   if (response.error) report_origin_error(t.method, t.target, response);
-  if (origin_failed && t.stale && t.reason != policy::NotReused::epoch && t.stale->can_answer(t.request) &&
-      policy::may_serve_on_error(t.stale->parts().lifetime, t.client, response_time)) {
+  if (origin_failed && may_serve_on_error(t, response_time)) {
     serve(t.stale, policy::CacheOutcome::stale, response.error ? "origin_error" : "origin_5xx");
     co_return;
   }
@@ -412,8 +413,7 @@ Proxy::Awaitable<Proxy::Followed> Proxy::follow(net::Exchange& exchange, Transac
       case store::FillPhase::failed:
         if (begun) {
           exchange.reply.cut_short();
-        } else if (t.stale && t.reason != policy::NotReused::epoch && t.stale->can_answer(t.request) &&
-                   policy::may_serve_on_error(t.stale->parts().lifetime, t.client, now)) {
+        } else if (may_serve_on_error(t, now)) {
           labels.outcome = policy::CacheOutcome::stale;
           labels.forward = {};
           labels.age = t.stale->parts().lifetime.current_age(now);
@@ -434,8 +434,8 @@ Proxy::Awaitable<Proxy::Followed> Proxy::follow(net::Exchange& exchange, Transac
         if (!policy::selecting_fields_match(view.stored->parts().selecting, t.fields)) {
           co_return Followed::other_variant;
         }
-        // A part that was refreshed in the background.
-        if (!view.stored->can_answer(t.request)) co_return Followed::go_alone;
+        // A part that was refreshed in the background; or something that was purged before we came.
+        if (!view.stored->can_answer(t.request) || !is_alive(*view.stored)) co_return Followed::go_alone;
         const auto& lifetime = view.stored->parts().lifetime;
         labels.outcome = view.outcome;
         if (view.outcome != policy::CacheOutcome::revalidated) labels.forward = {};

@@ -65,6 +65,24 @@ bool Proxy::is_trusted(const store::StoredResponse& stored, policy::TimePoint no
   return false;
 }
 
+// What was found alive may have been purged while we waited for something.
+bool Proxy::is_alive(const store::StoredResponse& stored) const {
+  return shared_.log.alive_since(stored.subject(), stored.parts().stamp.sequence) == store::Liveness::alive;
+}
+
+// May what is stale be served because the origin failed? (RFC 5861 §4)
+bool Proxy::may_serve_on_error(const Transaction& transaction, policy::TimePoint now) const {
+  const auto& t = transaction;
+  return t.stale && t.reason != policy::NotReused::epoch && t.stale->can_answer(t.request) && is_alive(*t.stale) &&
+         policy::may_serve_on_error(t.stale->parts().lifetime, t.client, now);
+}
+
+// Does an answer of the origin's (a 304, or the head of a 200) speak of this very response? What a purge has killed
+// since it was looked up only a strong validator can bring back to life: others may be equal before and after a write.
+bool Proxy::is_confirmed_by(const store::StoredResponse& stored, http::FieldSpan answer_fields) const {
+  return is_alive(stored) || policy::share_strong_validator(stored.parts().fields, answer_fields);
+}
+
 Proxy::Awaitable<void> Proxy::answer(net::Exchange& exchange) {
   counters_.requests.add();
   // From here on only end-to-end fields count, for the key as for the origin.
@@ -224,6 +242,7 @@ Proxy::Awaitable<void> Proxy::get(net::Exchange& exchange, const http::RequestHe
     if (current) current = co_await remote_->confirm_clock(t.redis_until);
   }
   t.may_ask_redis = current && remote_ != nullptr;
+  t.may_join = current && (shared_.bus == nullptr || shared_.bus->trust() == Trust::whole);
   // The plain look-up has counted the hit already, except where there was none.
   auto found = find_in_memory(t, shared_.coherence == Coherence::strict || !t.varied_keys.empty());
   if (found.stored && (!current || !is_trusted(*found.stored, wall_clock()))) {

@@ -71,7 +71,9 @@ std::vector<std::string> Proxy::tags_of(const Transaction& transaction, http::Fi
   const auto& t = transaction;
   auto tags = t.tags;
   for (const auto& group : policy::cache_groups(fields).names) {
-    tags.push_back(policy::group_tag(t.scheme, t.authority, group));
+    // What hosts share belongs to the groups of all of them.
+    tags.push_back(t.origin.empty() ? policy::group_tag({}, {}, group)
+                                    : policy::group_tag(t.scheme, t.authority, group));
   }
   if (t.path_size > 0 && !policy::query_variance(fields).is_default()) {
     tags.push_back(policy::varied_path_tag(t.request.path()));

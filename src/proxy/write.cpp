@@ -36,6 +36,9 @@ std::vector<policy::Selector> Proxy::selectors_of(const http::RequestHead& reque
   if (groups.overflow) return {{policy::SelectorKind::all, {}}};
   for (const auto& group : groups.names) {
     selectors.push_back({policy::SelectorKind::tag, policy::group_tag(request.scheme, request.authority, group)});
+    if (shared_.rules->shares_hosts()) {
+      selectors.push_back({policy::SelectorKind::tag, policy::group_tag({}, {}, group)});
+    }
   }
   return selectors;
 }

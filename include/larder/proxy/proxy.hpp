@@ -104,6 +104,7 @@ class Proxy {
     store::StoredPtr stale;               ///< found, but not to be served without asking the origin
     SteadyTime redis_until{};             ///< when this request must be done with Redis
     bool may_ask_redis = false;           ///< Redis has not been asked yet, and may be
+    bool may_join = true;                 ///< what others fetch is of use: every purge of the fleet is known here
     policy::NotReused reason = policy::NotReused::absent;
 
     [[nodiscard]] policy::PurgeSubject subject() const noexcept;
@@ -167,6 +168,9 @@ class Proxy {
   store::Lookup find_in_memory(const Transaction& transaction, bool count_hit);
   bool serve_if_usable(net::Exchange& exchange, const TransactionPtr& transaction, const store::StoredPtr& stored,
                        std::string_view tier);
+  [[nodiscard]] bool is_alive(const store::StoredResponse& stored) const;
+  [[nodiscard]] bool may_serve_on_error(const Transaction& transaction, policy::TimePoint now) const;
+  [[nodiscard]] bool is_confirmed_by(const store::StoredResponse& stored, http::FieldSpan answer_fields) const;
   [[nodiscard]] bool is_trusted(const store::StoredResponse& stored, policy::TimePoint now) const noexcept;
 
   // hit.cpp
