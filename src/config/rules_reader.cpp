@@ -23,8 +23,9 @@ using policy::Template;
 
 constexpr auto none = std::string_view::npos;
 
-constexpr std::array<std::string_view, 8> top_keys{"defaults",   "types",    "routes",         "client_directives",
-                                                   "set_cookie", "s_maxage", "no_vary_search", "targeted_fields"};
+constexpr std::array<std::string_view, 9> top_keys{"failed_writes", "defaults",          "types",
+                                                   "routes",        "client_directives", "set_cookie",
+                                                   "s_maxage",      "no_vary_search",    "targeted_fields"};
 constexpr std::array<std::string_view, 3> default_keys{"ttl", "stale_while_revalidate", "stale_if_error"};
 constexpr std::array<std::string_view, 4> type_keys{"ttl", "stale_while_revalidate", "stale_if_error", "priority"};
 constexpr std::array<std::string_view, 14> route_keys{
@@ -118,6 +119,7 @@ class RulesReader {
     if (const auto* node = usable(root.find("types"))) read_types(*node);
     read_switch(root, "client_directives", {"ignore", "honour"}, rules_.honour_client_directives);
     read_switch(root, "set_cookie", {"refuse", "explicit"}, may_store_explicit_set_cookie_);
+    read_switch(root, "failed_writes", {"rfc", "purge"}, rules_.failed_writes_purge);
     read_switch(root, "s_maxage", {"forbids_stale", "allows_stale"}, s_maxage_allows_stale_);
     read_switch(root, "no_vary_search", {"ignore", "honour"}, rules_.honour_no_vary_search);
     read_switch(root, "targeted_fields", {"remove", "forward"}, rules_.forward_targeted_fields);

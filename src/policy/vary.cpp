@@ -367,25 +367,40 @@ bool match_coding(const Selecting& stored, http::FieldSpan stored_fields, http::
   return is_own || preference.needs_decoding;
 }
 
-// The one range that the request prefers to all others.
-std::optional<Member> preferred_language(http::FieldSpan request_fields) noexcept {
-  std::optional<Member> best;
-  bool is_single = true;
-  bool is_understood = true;
-  for_each_member(request_fields, "accept-language", [&](std::string_view text) {
-    const auto member = read_token(text);
-    if (!member) {
-      is_understood = false;
-    } else if (!best || member->weight > best->weight) {
-      best = member;
-      is_single = true;
-    } else if (member->weight == best->weight && !http::iequals(member->text, best->text)) {
-      is_single = false;
-    }
-  });
-  if (!is_understood || !is_single || !best || best->weight == 0 || best->text == "*") return std::nullopt;
-  return best;
-}
+// The ranges that the request prefers to all others. Order means nothing among equal weights (RFC 9110 §12.5.4).
+class PreferredLanguages {
+ public:
+  explicit PreferredLanguages(http::FieldSpan request_fields) noexcept {
+    for_each_member(request_fields, "accept-language", [&](std::string_view text) {
+      const auto member = read_token(text);
+      if (!member) {
+        is_understood_ = false;
+        return;
+      }
+      if (member->weight > weight_) {
+        weight_ = member->weight;
+        count_ = 0;
+      }
+      const bool is_preferred = weight_ > 0 && member->weight == weight_ && member->text != "*";
+      if (is_preferred && count_ < ranges_.size()) ranges_[count_++] = member->text;
+    });
+  }
+  [[nodiscard]] unsigned weight() const noexcept { return weight_; }
+  // Few, as each of them is a name to look under.
+  [[nodiscard]] std::span<const std::string_view> ranges() const noexcept {
+    return is_understood_ ? std::span(ranges_).first(count_) : std::span<const std::string_view>{};
+  }
+  [[nodiscard]] bool has(std::string_view language) const noexcept {
+    const auto all = ranges();
+    return std::any_of(all.begin(), all.end(), [&](std::string_view range) { return http::iequals(range, language); });
+  }
+
+ private:
+  std::array<std::string_view, 3> ranges_{};
+  std::size_t count_ = 0;
+  unsigned weight_ = 0;
+  bool is_understood_ = true;
+};
 
 // The one language of a response; empty where it has none or several.
 std::string_view single_language(http::FieldSpan stored_fields) noexcept {
@@ -428,9 +443,10 @@ bool match_language(const Selecting& stored, http::FieldSpan stored_fields, http
   if (is_equal(stored, request_fields)) return true;
   const auto language = single_language(stored_fields);
   if (language.empty()) return false;
-  const auto preferred = preferred_language(request_fields);
-  if (!preferred || !http::iequals(preferred->text, language)) return false;
-  preference.weigh(preferred->weight);
+  const PreferredLanguages preferred(request_fields);
+  if (!preferred.has(language)) return false;
+  // An equal request's own answer goes first.
+  preference.weigh(std::min(preferred.weight(), full_rank - 1));
   return true;
 }
 
@@ -536,7 +552,8 @@ std::vector<std::string> variant_candidates(const std::vector<std::string>& name
     }
   }
   if (std::ranges::binary_search(names, std::string_view("accept-language"))) {
-    if (const auto preferred = preferred_language(request_fields)) languages.emplace_back(chosen(preferred->text));
+    const PreferredLanguages preferred(request_fields);
+    for (const auto range : preferred.ranges()) languages.emplace_back(chosen(range));
   }
   std::vector<std::string> candidates;
   for (const auto& language : languages) {

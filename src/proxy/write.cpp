@@ -19,7 +19,14 @@ std::vector<policy::Selector> Proxy::selectors_of(const http::RequestHead& reque
                                                   const http::ResponseHead* response) const {
   std::vector<policy::Selector> selectors;
   const auto origin = http::origin_text(request.scheme, request.authority);
+  // RFC 9111 §4.4 has errors invalidate nothing; a ttl of the rules makes us, not the origin, answer for what is
+  // stored.
+  const bool is_doubtful = response != nullptr && response->status >= 400 && !shared_.rules->failed_writes_purge;
   for (auto& target : policy::invalidated_targets(request, response)) {
+    if (is_doubtful) {
+      const auto match = shared_.rules->match_cache("GET", std::string_view(target).substr(0, target.find('?')));
+      if (match.route != nullptr && !match.route->store.ttl) continue;
+    }
     if (shared_.rules->honour_no_vary_search) {
       selectors.push_back({policy::SelectorKind::tag, policy::varied_path_tag(target.substr(0, target.find('?')))});
     }

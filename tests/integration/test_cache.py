@@ -642,3 +642,14 @@ class Switches(IntegrationCase):
 
 if __name__ == "__main__":
     unittest.main()
+
+    def test_failed_writes(self):
+        self.site.numbered("/", FRESH)
+        self.site.on("/", lambda exchange: exchange.reply(500), "PUT")
+        for rules, outcome in ((PLAIN_RULES, "HIT"), ("failed_writes: purge\n" + PLAIN_RULES, "MISS"),
+                               (HOUR_RULES, "MISS")):
+            with self.subTest(rules):
+                proxy = self.larder(self.site, rules=rules)
+                proxy.get("/")
+                self.assertEqual(proxy.request("PUT", "/", body="x").status, 500)
+                self.assert_outcome(proxy.get("/"), outcome)

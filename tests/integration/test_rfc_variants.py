@@ -307,7 +307,7 @@ LANGUAGES = [
     preference("language_second_preference_is_stored", "MUST",
                "what the origin has for the first preference is not known",
                "de", "de", "fr, de;q=0.5", False),
-    preference("language_tie", "MUST", "between equal preferences the origin decides", "de", "de", "fr, de", False),
+    preference("language_tie", "optimal", "order means nothing among equal weights", "de", "de", "fr, de", True),
     preference("language_not_acceptable", "MUST", "a weight of 0 is not acceptable", "de", "de", "de;q=0, en;q=0.5",
                False),
     preference("language_star_is_no_language", "MUST", "'*' names no language", "de", "de", "*, en;q=0.5", False),

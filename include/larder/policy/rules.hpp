@@ -126,6 +126,7 @@ struct RuleSet {
   std::vector<std::shared_ptr<const Type>> types;
   std::vector<Route> routes;
   bool honour_client_directives = true;  ///< `client_directives: honour | ignore` (RFC 9111 §5.2.1)
+  bool failed_writes_purge = false;      ///< `failed_writes: purge | rfc`: a 5xx purges its target, ttl or none
   bool honour_no_vary_search = true;     ///< `no_vary_search: honour | ignore`
   bool forward_targeted_fields = false;  ///< `targeted_fields: forward | remove` (RFC 9213)
 

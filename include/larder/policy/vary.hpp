@@ -55,8 +55,8 @@ struct VariantMatch {
 /// or
 ///   identity at least and no-transform does not forbid to decode (§5.2.2.6; any other match ranks higher); not coded,
 ///   where the request accepts none of these codings, and identity.
-/// - accept-language: in one language (Content-Language) that is, in any case, the request's most preferred range, with
-///   no other of the same weight (the rank takes that weight).
+/// - accept-language: in one language (Content-Language) that is, in any case, one of the at most three ranges that the
+///   request prefers to all others; order means nothing among equal weights (the rank takes their weight).
 /// Allocates nothing, but for the lists in Cache-Control of a response that needs decoding. With an empty encoding,
 /// which is a response without Vary, it matches with full_rank at once. Matches nothing for bytes that
 /// selecting_fields() did not make.
@@ -69,7 +69,7 @@ VariantMatch match_variant(std::string_view stored_encoding, http::FieldSpan sto
 /// Content-Language takes that of Accept-Language's in a second name.
 std::vector<std::string> variant_names(std::string_view stored_encoding, http::FieldSpan stored_fields);
 
-/// The names under which variants that may match this request can be found, the likeliest first, ten at the most;
+/// The names under which variants that may match this request can be found, the likeliest first, twenty at the most;
 /// match_variant() decides. `names`: the selecting header fields, lower case, sorted.
 std::vector<std::string> variant_candidates(const std::vector<std::string>& names, http::FieldSpan request_fields);
 

@@ -328,6 +328,7 @@ TEST_CASE("read_rules: faults outside of routes") {
                                           {"types:\n  a:\n  a:", 3, "comes twice"},
                                           {"client_directives: obey", 1, "neither honour nor ignore"},
                                           {"set_cookie: yes", 1, "neither explicit nor refuse"},
+                                          {"failed_writes: no", 1, "neither purge nor rfc"},
                                           {"s_maxage: 5", 1, "neither allows_stale nor forbids_stale"},
                                           {"no_vary_search: [a]", 1, "neither honour nor ignore"},
                                           {"targeted_fields: drop", 1, "neither forward nor remove"},
@@ -434,14 +435,17 @@ TEST_CASE("the switches between the letter of the RFCs and other practice") {
   CHECK(plain.rules->routes[0].store.store_explicit_set_cookie);
   CHECK_FALSE(plain.rules->routes[0].store.s_maxage_allows_stale);
   CHECK(plain.rules->honour_no_vary_search);
+  CHECK_FALSE(plain.rules->failed_writes_purge);
   CHECK_FALSE(plain.rules->forward_targeted_fields);
   const auto other = read(
-      "set_cookie: refuse\ns_maxage: allows_stale\nno_vary_search: ignore\ntargeted_fields: forward\n"
+      "failed_writes: purge\nset_cookie: refuse\ns_maxage: allows_stale\nno_vary_search: ignore\ntargeted_fields: "
+      "forward\n"
       "types: { a: {} }\nroutes:\n  - match: GET /a\n    cache: a\n");
   REQUIRE_MESSAGE(other.rules != nullptr, all(other.faults));
   CHECK_FALSE(other.rules->routes[0].store.store_explicit_set_cookie);
   CHECK(other.rules->routes[0].store.s_maxage_allows_stale);
   CHECK_FALSE(other.rules->honour_no_vary_search);
+  CHECK(other.rules->failed_writes_purge);
   CHECK(other.rules->forward_targeted_fields);
 }
 
@@ -456,6 +460,7 @@ TEST_CASE("conf/rules.yaml holds the example and passes") {
   // Each key of the grammar is documented in the file's first comment.
   for (const std::string_view key : {"client_directives",
                                      "set_cookie",
+                                     "failed_writes",
                                      "s_maxage",
                                      "no_vary_search",
                                      "targeted_fields",

@@ -287,16 +287,17 @@ TEST_CASE("variants by language") {
       {"en, de", "en", "de, en", "1000"},
       {"en", none, "en", "1000"},
       {none, "en", none, "1000"},
-      {none, "en", "en", "1000"},
-      {"fr, en;q=0.5", "en", "en", "1000"},
-      {"fr", "EN-us", "en-US, fr;q=0.5", "1000"},
+      {none, "en", "en", "999"},
+      {"fr, en;q=0.5", "en", "en", "999"},
+      {"fr", "EN-us", "en-US, fr;q=0.5", "999"},
       {"fr", "en", "en;q=0.5, fr;q=0.4, *;q=0.1", "500"},
       {"fr", "en", "en;q=0.5, EN;q=0.5", "500"},
       {"fr", "en", "en;q=0.3, en;q=0.5", "500"},
       {"fr", "en", "en;q=0", "-"},
       {"fr", "en", "fr, en;q=0.5", "-"},
-      {"fr, de", "fr", "fr, en", "-"},  // a tie
-      {"fr", "en", "en, *", "-"},
+      {"fr, de", "fr", "fr, en", "999"},     // order means nothing
+      {"fr, de", "fr", "a, b, c, fr", "-"},  // three at the most
+      {"fr", "en", "en, *", "999"},
       {"fr", "en", "*", "-"},
       {"fr", "*", "*", "-"},
       {"fr", "en", "en-US", "-"},
@@ -389,9 +390,10 @@ TEST_CASE("a variant's names are found among the candidates of every request tha
     const auto encoding = selecting_fields(names, row.stored_for);
     const auto stored_under = variant_names(encoding, row.response);
     const auto candidates = variant_candidates(names, row.request);
-    CHECK(candidates.size() <= 10);
+    CHECK(candidates.size() <= 20);
     bool found = false;
-    for (const auto& name : stored_under) found = found || std::find(candidates.begin(), candidates.end(), name) != candidates.end();
+    for (const auto& name : stored_under)
+      found = found || std::find(candidates.begin(), candidates.end(), name) != candidates.end();
     CHECK(found == row.found);
     CHECK(match_variant(encoding, row.response, row.request).matches == row.found);
   }
