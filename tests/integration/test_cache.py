@@ -640,9 +640,6 @@ class Switches(IntegrationCase):
         proxy.get("/?a=1")
         self.assert_outcome(proxy.get("/?a=2"), "HIT")
 
-if __name__ == "__main__":
-    unittest.main()
-
     def test_failed_writes(self):
         self.site.numbered("/", FRESH)
         self.site.on("/", lambda exchange: exchange.reply(500), "PUT")
@@ -653,3 +650,7 @@ if __name__ == "__main__":
                 proxy.get("/")
                 self.assertEqual(proxy.request("PUT", "/", body="x").status, 500)
                 self.assert_outcome(proxy.get("/"), outcome)
+
+
+if __name__ == "__main__":
+    unittest.main()
