@@ -4,6 +4,7 @@
 
 #include "larder/http/structured_field.hpp"
 #include "larder/http/target.hpp"
+#include "larder/policy/selector.hpp"
 
 namespace larder::policy {
 
@@ -56,7 +57,7 @@ CacheGroups invalidated_groups(http::FieldSpan response_fields) {
 }
 
 std::string group_tag(std::string_view scheme, std::string_view authority, std::string_view group) {
-  std::string tag = "\x1fgroup:" + http::origin_text(scheme, authority);
+  std::string tag = own_tag_mark + ("group:" + http::origin_text(scheme, authority));
   tag += ' ';
   tag += group;
   return tag;

@@ -94,7 +94,9 @@ void for_each_kept(const QueryRule& rule, std::string_view query, Visit visit) {
   }
 }
 
-void put_sorted(std::string& out, const QueryRule& rule, std::string_view query) {
+// Visits what is kept in the order of its names.
+template <class Visit>
+void for_each_sorted(const QueryRule& rule, std::string_view query, Visit visit) {
   // Equal names keep their order: all views point into one query, so their addresses tell it.
   const auto before = [](std::string_view a, std::string_view b) {
     const int order = a.substr(0, a.find('=')).compare(b.substr(0, b.find('=')));
@@ -115,22 +117,30 @@ void put_sorted(std::string& out, const QueryRule& rule, std::string_view query)
   const std::span<std::string_view> parameters =
       many.empty() ? std::span(few).first(count) : std::span<std::string_view>(many);
   std::sort(parameters.begin(), parameters.end(), before);
-  for (const auto parameter : parameters) put(out, parameter);
+  for (const auto parameter : parameters) visit(parameter);
 }
 
+template <class Visit>
+void for_each_parameter(const QueryRule& rule, std::string_view query, Visit visit) {
+  if (rule.sort) {
+    for_each_sorted(rule, query, visit);
+  } else {
+    for_each_kept(rule, query, visit);
+  }
+}
+
+// The query counts as it stands.
+bool is_plain(const QueryRule& rule) noexcept { return rule.filter == QueryRule::Filter::all && !rule.sort; }
+
 void put_query(std::string& out, const QueryRule& rule, const http::RequestHead& request) {
-  if (rule.filter == QueryRule::Filter::all && !rule.sort) {
+  if (is_plain(rule)) {
     const bool is_present = request.target.find('?') != std::string_view::npos;
     out += is_present ? 'q' : '-';
     if (is_present) put(out, request.query());
     return;
   }
   out += 'f';
-  if (rule.sort) {
-    put_sorted(out, rule, request.query());
-  } else {
-    for_each_kept(rule, request.query(), [&out](std::string_view parameter) { put(out, parameter); });
-  }
+  for_each_parameter(rule, request.query(), [&out](std::string_view parameter) { put(out, parameter); });
 }
 
 std::string md5_key(const Route& route, std::string_view canonical) {
@@ -187,7 +197,19 @@ std::string canonical_modulo(std::string_view canonical, std::size_t path_size, 
   return out;
 }
 
-std::string varied_path_tag(std::string_view path) { return "\x1fpath:" + std::string(path); }
+std::string varied_path_tag(std::string_view path) { return own_tag_mark + ("path:" + std::string(path)); }
+
+std::string purge_target(const http::RequestHead& request, const Route& route) {
+  if (route.key) return std::string(request.path());
+  if (is_plain(route.query)) return std::string(request.target);
+  std::string target(request.path());
+  char separator = '?';
+  for_each_parameter(route.query, request.query(), [&](std::string_view parameter) {
+    target.append(1, separator).append(parameter);
+    separator = '&';
+  });
+  return target;
+}
 
 std::string cache_key(const http::RequestHead& request, const RouteMatch& match, std::string_view canonical) {
   const auto& route = *match.route;

@@ -117,6 +117,10 @@ Seconds Lifetime::current_age(TimePoint now) const noexcept {
   return corrected_initial_age + resident_time;
 }
 
+Seconds Lifetime::generation_time() const noexcept {
+  return std::chrono::floor<Seconds>(response_time).time_since_epoch() - corrected_initial_age;
+}
+
 Seconds Lifetime::retention(bool has_validator) const noexcept {
   const Seconds remaining = std::max(freshness_lifetime - corrected_initial_age, Seconds{0});
   Seconds stale_use{0};

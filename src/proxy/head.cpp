@@ -47,6 +47,7 @@ policy::NotStored Proxy::absorb_head(Transaction& transaction, const OriginRespo
                                      const store::PurgeStamp& stamp, policy::TimePoint request_time,
                                      policy::TimePoint response_time) {
   auto& t = transaction;
+  if (t.client.no_store) return policy::NotStored::request_no_store;
   const auto length = response.lease.connection().length();
   const auto answer = response_fields(response.head, shared_.cache.node_name, response_time);
   if (t.stale) {
@@ -55,8 +56,7 @@ policy::NotStored Proxy::absorb_head(Transaction& transaction, const OriginRespo
     const auto size = old.extent ? old.extent->complete_length : std::optional<std::uint64_t>(old.body->size());
     if (old.status == 200 && policy::is_head_of(answer, length, old.fields, size) &&
         is_confirmed_by(*t.stale, answer)) {
-      (void)freshen(t, answer, stamp, request_time, response_time);
-      return policy::NotStored::none;
+      return freshen(t, answer, stamp, request_time, response_time).reason;
     }
     drop(*t.stale);
     t.stale = nullptr;

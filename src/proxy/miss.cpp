@@ -32,6 +32,7 @@ class Leadership {
     if (listed_) table_.leave(join_key_, fill_);
     listed_ = false;
   }
+  [[nodiscard]] bool has_ended() const noexcept { return !fill_; }
   void answer(const store::StoredPtr& stored, policy::CacheOutcome outcome) {
     leave();
     std::exchange(fill_, nullptr)->answer(stored, outcome);
@@ -147,9 +148,10 @@ Proxy::Awaitable<void> Proxy::lead(net::Exchange* exchange, TransactionPtr trans
   const auto& rule = t.route().store;
   Leadership leadership(shared_.fills, join_key, fill, listed);
 
-  // Serves a stored response to the followers and, where there is one, to our own client.
+  // Serves a stored response to the followers, unless they were told to go on alone, and to our own client, if any.
   const auto serve = [&](const store::StoredPtr& stored, policy::CacheOutcome outcome, std::string_view detail) {
-    leadership.answer(stored, outcome);
+    const bool is_shared = !leadership.has_ended();
+    if (is_shared) leadership.answer(stored, outcome);
     if (exchange == nullptr) return;
     const auto now = wall_clock();
     const auto& lifetime = stored->parts().lifetime;
@@ -161,7 +163,7 @@ Proxy::Awaitable<void> Proxy::lead(net::Exchange* exchange, TransactionPtr trans
     if (outcome == policy::CacheOutcome::revalidated) {
       labels.forward = "stale";
       labels.forward_status = 304;
-      labels.stored = true;
+      labels.stored = is_shared;
     }
     count(&t.route(), outcome);
     const auto form = acceptable_form(t, stored);
@@ -175,6 +177,8 @@ Proxy::Awaitable<void> Proxy::lead(net::Exchange* exchange, TransactionPtr trans
       counters_.redis_hits.add();
       const bool fresh = t.stale->parts().lifetime.is_fresh(now);
       const auto stored = t.stale;
+      // Stale by leave of this client's max-stale: nobody else has given it.
+      if (policy::decide_reuse(stored->parts().lifetime, {}, now).use == policy::Use::revalidate) leadership.decline();
       serve(stored, fresh ? policy::CacheOutcome::hit : policy::CacheOutcome::stale, "redis");
       if (policy::decide_reuse(stored->parts().lifetime, t.client, now).use ==
           policy::Use::serve_stale_and_revalidate) {
@@ -246,7 +250,8 @@ Proxy::Awaitable<void> Proxy::lead(net::Exchange* exchange, TransactionPtr trans
   if (response.head.status == 304 && question.validates) {
     const auto answer = response_fields(response.head, shared_.cache.node_name, response_time);
     const auto freshened = freshen(t, answer, fill->stamp(), request_time, response_time);
-    serve(freshened, policy::CacheOutcome::revalidated, {});
+    if (freshened.reason != policy::NotStored::none) leadership.decline();
+    serve(freshened.stored, policy::CacheOutcome::revalidated, {});
     co_return;
   }
   const bool asked_for_range = http::find(question.fields, "Range") != nullptr;
@@ -385,6 +390,7 @@ void Proxy::finish_fill(const TransactionPtr& transaction, const std::string& jo
     parts.body = std::move(body);
     stored = store::StoredResponse::make(std::move(parts));
     (void)keep(stored, fill->stamp());
+    supersede(*transaction, *stored);
   }
   shared_.fills.leave(join_key, fill);
   fill->complete(std::move(stored), trailers);
@@ -437,12 +443,20 @@ Proxy::Awaitable<Proxy::Followed> Proxy::follow(net::Exchange& exchange, Transac
         // A part that was refreshed in the background; or something that was purged before we came.
         if (!view.stored->can_answer(t.request) || !is_alive(*view.stored)) co_return Followed::go_alone;
         const auto& lifetime = view.stored->parts().lifetime;
+        // The leader's directives are not ours.
+        if (view.outcome != policy::CacheOutcome::revalidated &&
+            policy::decide_reuse(lifetime, t.client, now).use == policy::Use::revalidate &&
+            (view.outcome != policy::CacheOutcome::stale || !policy::may_serve_on_error(lifetime, t.client, now))) {
+          co_return Followed::go_alone;
+        }
+        const auto form = acceptable_form(t, view.stored);
+        if (!form) co_return Followed::go_alone;
         labels.outcome = view.outcome;
         if (view.outcome != policy::CacheOutcome::revalidated) labels.forward = {};
         labels.age = lifetime.current_age(now);
         labels.ttl = lifetime.freshness_lifetime - lifetime.current_age(now);
         count(&t.route(), labels.outcome);
-        serve_stored(exchange, t.request, view.stored, labels, now);
+        serve_stored(exchange, t.request, form, labels, now);
         co_return Followed::replied;
       }
       case store::FillPhase::streaming:
@@ -453,7 +467,7 @@ Proxy::Awaitable<Proxy::Followed> Proxy::follow(net::Exchange& exchange, Transac
           }
           // Only now is it known to which groups it belongs; one of them may have been purged before we came.
           if (!leads) {
-            const auto tags = tags_of(t, view.head->fields);
+            const auto tags = tags_of(t, t.tags, view.head->fields);
             auto subject = t.subject();
             subject.tags = tags;
             if (shared_.log.alive_since(subject, reader.fill().stamp().sequence) != store::Liveness::alive) {

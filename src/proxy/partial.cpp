@@ -1,4 +1,6 @@
 // Parts of representations: stored, combined, completed by asking for what is missing alone (RFC 9111 §3.3, §3.4).
+#include <algorithm>
+
 #include "larder/http/content_range.hpp"
 #include "larder/http/hop_by_hop.hpp"
 #include "larder/net/error.hpp"
@@ -16,6 +18,9 @@ bool Proxy::is_missing_part(const Transaction& transaction, const Question& ques
   if (!content_range || !content_range->range || !policy::share_strong_validator(response.head.fields, stored.fields)) {
     return false;
   }
+  // It need not be told again to who sent If-Range (RFC 9110 §15.3.7).
+  const auto coding = http::combined(response.head.fields, "Content-Encoding");
+  if (coding && coding != http::combined(stored.fields, "Content-Encoding")) return false;
   const auto& held_length = stored.extent->complete_length;
   const auto complete_length = content_range->complete_length ? content_range->complete_length : held_length;
   if (held_length && complete_length != held_length) return false;
@@ -24,7 +29,17 @@ bool Proxy::is_missing_part(const Transaction& transaction, const Question& ques
                                        : std::nullopt;
   return last && *content_range->range == http::ByteRange{question.gap->first, *last} &&
          response.lease.connection().length() == content_range->range->size() &&
-         content_range->range->size() <= shared_.cache.max_object;
+         fits(transaction, {.first = content_range->range->first, .last = content_range->range->last});
+}
+
+// Would what is held and the missing part be an object that we may hold? Where the end is unknown, the answer shows.
+bool Proxy::fits(const Transaction& transaction, const policy::Gap& gap) const noexcept {
+  const auto& extent = *transaction.stale->parts().extent;
+  const auto room = shared_.cache.max_object - std::min<std::uint64_t>(extent.size(), shared_.cache.max_object);
+  const auto end = gap.last                 ? std::optional(*gap.last + 1)
+                   : extent.complete_length ? extent.complete_length
+                                            : std::nullopt;
+  return !end || *end - gap.first <= room;
 }
 
 // The whole response that the missing part makes. Null where it does not fit: then the whole must be asked for.
@@ -67,10 +82,11 @@ std::shared_ptr<Proxy::Completion> Proxy::complete(const Transaction& transactio
   return completion;
 }
 
-// Stores a part, together with what is held of the same representation: what it `completes`, or what is there by now.
+// Makes a stored response of a part, together with what is held of the same representation: what it `completes`, or
+// what is there by now; and stores it where it `is_storable`.
 store::StoredPtr Proxy::keep_part(const Transaction& transaction, http::FieldSpan answer_fields, http::ByteRange part,
                                   std::optional<std::uint64_t> complete_length, std::string bytes, bool completes,
-                                  const store::PurgeStamp& stamp, policy::TimePoint request_time,
+                                  bool is_storable, const store::PurgeStamp& stamp, policy::TimePoint request_time,
                                   policy::TimePoint response_time) {
   const auto& t = transaction;
   const auto& rule = t.route().store;
@@ -79,6 +95,11 @@ store::StoredPtr Proxy::keep_part(const Transaction& transaction, http::FieldSpa
   const bool is_wanted = !present || present == t.stale || !present->is_complete();
   auto held = completes || !present ? t.stale : present;
   if (held && (held->is_complete() || !policy::share_strong_validator(held->parts().fields, answer_fields))) {
+    held = nullptr;
+  }
+  // Some origins give all codings one entity tag, against RFC 9110 §8.8.3.3. is_missing_part() has looked already.
+  if (held && !completes &&
+      http::combined(held->parts().fields, "Content-Encoding") != http::combined(answer_fields, "Content-Encoding")) {
     held = nullptr;
   }
   policy::PartialBody body{.extent = {.ranges = {part}, .complete_length = complete_length}, .bytes = std::move(bytes)};
@@ -100,7 +121,10 @@ store::StoredPtr Proxy::keep_part(const Transaction& transaction, http::FieldSpa
   parts.body = std::make_shared<const std::string>(std::move(body.bytes));
   if (!body.extent.is_whole()) parts.extent = std::make_shared<const policy::Extent>(std::move(body.extent));
   auto stored = store::StoredResponse::make(std::move(parts));
-  if (is_wanted) (void)keep(stored, stamp);
+  if (is_wanted && is_storable) {
+    (void)keep(stored, stamp);
+    supersede(t, *stored);
+  }
   return stored;
 }
 
@@ -144,7 +168,7 @@ Proxy::Awaitable<void> Proxy::serve_part(net::Exchange& exchange, TransactionPtr
     BodyCopy copy{.bytes = {}, .most = static_cast<std::size_t>(part->size())};
     co_await relay_response(exchange, response, labels, &copy);
     if (!response.error && !copy.is_cut && copy.bytes.size() == part->size()) {
-      (void)keep_part(t, answer, *part, content_range->complete_length, std::move(copy.bytes), false, stamp,
+      (void)keep_part(t, answer, *part, content_range->complete_length, std::move(copy.bytes), false, true, stamp,
                       request_time, response_time);
     }
     co_return;
@@ -160,8 +184,9 @@ Proxy::Awaitable<void> Proxy::serve_part(net::Exchange& exchange, TransactionPtr
     }
     bytes += *piece;
   }
-  auto stored = keep_part(t, answer, *part, content_range->complete_length, std::move(bytes), true, stamp, request_time,
-                          response_time);
+  const bool is_storable = reason == policy::NotStored::none;
+  auto stored = keep_part(t, answer, *part, content_range->complete_length, std::move(bytes), true, is_storable, stamp,
+                          request_time, response_time);
   if (!stored || !stored->can_answer(t.request)) {
     // Not what is_missing_part() has seen.
     response.error = net::Error::origin_malformed;
@@ -169,7 +194,7 @@ Proxy::Awaitable<void> Proxy::serve_part(net::Exchange& exchange, TransactionPtr
     co_return;
   }
   labels.key = {};
-  labels.stored = reason == policy::NotStored::none;
+  labels.stored = is_storable;
   serve_stored(exchange, t.request, stored, labels, response_time);
 }
 

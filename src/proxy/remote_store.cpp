@@ -125,7 +125,12 @@ std::optional<store::VaryMarker> RemoteStore::judge(std::string_view key, std::s
   }
   // The push channel may have broken while Redis answered; then a purge may be missing from our log.
   if (!is_readable()) return refuse(policy::NotReused::epoch);
-  if (match.rank <= best_rank) return std::nullopt;
+  // Of equally good ones the most recent (RFC 9111 §4.1).
+  if (match.rank < best_rank) return std::nullopt;
+  if (match.rank == best_rank && lookup.stored &&
+      parts.lifetime.generation_time() <= lookup.stored->parts().lifetime.generation_time()) {
+    return std::nullopt;
+  }
   best_rank = match.rank;
   lookup.stored = std::move(stored);
   lookup.needs_decoding = match.needs_decoding;
@@ -256,6 +261,17 @@ net::Awaitable<bool> RemoteStore::confirm_clock(SteadyTime until) {
   const auto epoch = parse_number(reply->elements[0].text);
   const auto clock = parse_number(reply->elements[1].text);
   co_return epoch&& clock&&* epoch == log_.epoch() && *clock <= log_.clock();
+}
+
+void RemoteStore::remove(const store::StoredResponse& stored) {
+  const auto& parts = stored.parts();
+  if (parts.selecting.empty()) {
+    remove(parts.key);
+    return;
+  }
+  for (const auto& name : policy::variant_names(parts.selecting, parts.fields)) {
+    remove(policy::variant_key(stored.base_key(), name));
+  }
 }
 
 void RemoteStore::remove(std::string_view key) {

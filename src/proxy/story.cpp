@@ -26,7 +26,7 @@ policy::PurgeSubject Proxy::Transaction::subject() const noexcept {
           .base_key = key.key,
           .type = route().type->name,
           .origin = origin,
-          .target = target,
+          .target = purge_target,
           .tags = tags};
 }
 
@@ -159,6 +159,7 @@ Proxy::TransactionPtr Proxy::make_transaction(const http::RequestHead& request, 
   t.match = shared_.rules->match_cache(t.method, t.request.path());
   if (t.route().key_has_host) t.origin = http::origin_text(t.scheme, t.authority);
   if (shared_.rules->honour_client_directives) t.client = policy::parse_request_cache_control(t.fields);
+  t.purge_target = policy::purge_target(t.request, t.route());
   t.path_size = policy::canonical_request(t.request, t.match, t.key.canonical);
   t.key.key = policy::cache_key(t.request, t.match, t.key.canonical);
   if (content) {

@@ -7,6 +7,17 @@
 
 namespace larder::proxy {
 
+namespace {
+
+// The tags that the rule has given to a stored response: those of its fields are made anew from what they are now.
+std::vector<std::string> rule_tags(const store::StoredParts& stored) {
+  auto tags = stored.tags;
+  std::erase_if(tags, [](const std::string& tag) { return policy::is_own_tag(tag); });
+  return tags;
+}
+
+}  // namespace
+
 // `passes_range`: the answer is for one client alone, whose Range and preconditions are passed on where we have nothing
 // better to ask. `is_shared`: the answer is for everyone, so it must be whole.
 Proxy::Question Proxy::make_question(const Transaction& transaction, bool passes_range, bool is_shared) const {
@@ -20,6 +31,7 @@ Proxy::Question Proxy::make_question(const Transaction& transaction, bool passes
   }
   if (t.stale && !t.stale->is_complete()) {
     question.gap = policy::missing_range(t.request, t.stale->parts().fields, *t.stale->parts().extent);
+    if (question.gap && !fits(t, *question.gap)) question.gap.reset();
   }
   if (question.gap) {
     policy::remove_preconditions(question.fields);
@@ -45,9 +57,9 @@ store::StoredParts Proxy::parts_of(const Transaction& transaction, const store::
   auto key = t.key;
   if (t.path_size > 0) {
     const auto variance = policy::query_variance(fields);
-    if (!variance.is_default()) {
+    if (!variance.is_default() &&
+        shared_.variances.remember(std::string_view(t.key.canonical).substr(0, t.path_size), variance)) {
       key = key_under(t, variance);
-      shared_.variances.remember(std::string_view(t.key.canonical).substr(0, t.path_size), variance);
     }
   }
   parts.selecting = selecting_of(t, fields);
@@ -56,8 +68,8 @@ store::StoredParts Proxy::parts_of(const Transaction& transaction, const store::
   parts.canonical = std::move(key.canonical);
   parts.type = t.route().type->name;
   parts.origin = t.origin;
-  parts.target = t.target;
-  parts.tags = tags_of(t, fields);
+  parts.target = t.purge_target;
+  parts.tags = tags_of(t, t.tags, fields);
   parts.priority = t.route().type->priority;
   parts.stamp = stamp;
   parts.lifetime = lifetime;
@@ -67,9 +79,10 @@ store::StoredParts Proxy::parts_of(const Transaction& transaction, const store::
 }
 
 // The rule's tags, and those that the response itself gives.
-std::vector<std::string> Proxy::tags_of(const Transaction& transaction, http::FieldSpan fields) const {
+std::vector<std::string> Proxy::tags_of(const Transaction& transaction, std::vector<std::string> rule_tags,
+                                        http::FieldSpan fields) const {
   const auto& t = transaction;
-  auto tags = t.tags;
+  auto tags = std::move(rule_tags);
   for (const auto& group : policy::cache_groups(fields).names) {
     // What hosts share belongs to the groups of all of them.
     tags.push_back(t.origin.empty() ? policy::group_tag({}, {}, group)
@@ -121,7 +134,17 @@ policy::NotStored Proxy::keep(const store::StoredPtr& stored, const store::Purge
 void Proxy::drop(const store::StoredResponse& stored) {
   const store::StoredPtr held(&stored);
   shared_.memory.erase(held);
-  if (remote_ != nullptr) remote_->remove(stored.parts().key);
+  if (remote_ != nullptr) remote_->remove(stored);
+}
+
+// What is stored under a search variance of its own (No-Vary-Search) takes the place of what the plain key has for this
+// request, which would else be found first.
+void Proxy::supersede(const Transaction& transaction, const store::StoredResponse& stored) {
+  const auto& t = transaction;
+  if (stored.parts().canonical == t.key.canonical) return;
+  auto older = shared_.memory.find(t.key.canonical, t.fields, false).stored;
+  if (!older) older = t.stale;
+  if (older && older->parts().canonical == t.key.canonical) drop(*older);
 }
 
 // A 304 may confirm another stored variant than the one that was asked about (RFC 9111 §4.3.4): the one with the same
@@ -137,8 +160,9 @@ store::StoredPtr Proxy::find_confirmed(const Transaction& transaction, http::Fie
 }
 
 // Stores what `answer_fields` (of a 304 or a HEAD) confirm of transaction.stale, for this request, and refreshes the
-// other variants with the same strong entity tag as well (RFC 9111 §4.3.4).
-store::StoredPtr Proxy::freshen(const Transaction& transaction, http::FieldSpan answer_fields,
+// other variants with the same strong entity tag as well (RFC 9111 §4.3.4). Where the reason says that the result must
+// not be stored, nobody but the client that asked may be given it.
+Proxy::Freshened Proxy::freshen(const Transaction& transaction, http::FieldSpan answer_fields,
                                 const store::PurgeStamp& stamp, policy::TimePoint request_time,
                                 policy::TimePoint response_time) {
   const auto& t = transaction;
@@ -153,6 +177,8 @@ store::StoredPtr Proxy::freshen(const Transaction& transaction, http::FieldSpan 
   auto parts = parts_of(t, stamp, lifetime, fields);
   // It may have been selected for another request than this one, and what it was selected by stays.
   parts.selecting = policy::extended_selecting(old.selecting, policy::vary_names(fields).names, t.fields);
+  // So do the tags: they may come from request fields that are no part of the key.
+  parts.tags = tags_of(t, rule_tags(old), fields);
   name_variant(parts);
   parts.status = old.status;
   parts.reason = old.reason;
@@ -162,10 +188,11 @@ store::StoredPtr Proxy::freshen(const Transaction& transaction, http::FieldSpan 
   if (reason != policy::NotStored::none) {
     counters_.count(reason);
     drop(*t.stale);
-    return stored;
+    return {stored, reason};
   }
   (void)keep(stored, stamp);
-  if (!policy::share_strong_validator(old.fields, answer_fields)) return stored;
+  supersede(t, *stored);
+  if (!policy::share_strong_validator(old.fields, answer_fields)) return {stored, reason};
   for (const auto& other : shared_.memory.variants(old.canonical)) {
     if (other == stored || other == t.stale || other->parts().selecting == stored->parts().selecting) continue;
     if (!policy::share_strong_validator(other->parts().fields, answer_fields)) continue;
@@ -174,6 +201,7 @@ store::StoredPtr Proxy::freshen(const Transaction& transaction, http::FieldSpan 
                                                                    rule, request_time, response_time);
     auto copy = parts_of(t, stamp, other_lifetime, other_fields);
     copy.selecting = other->parts().selecting;
+    copy.tags = tags_of(t, rule_tags(other->parts()), other_fields);
     name_variant(copy);
     copy.status = other->parts().status;
     copy.reason = other->parts().reason;
@@ -181,7 +209,7 @@ store::StoredPtr Proxy::freshen(const Transaction& transaction, http::FieldSpan 
     copy.extent = other->parts().extent;
     (void)keep(store::StoredResponse::make(std::move(copy)), stamp);
   }
-  return stored;
+  return {stored, reason};
 }
 
 }  // namespace larder::proxy

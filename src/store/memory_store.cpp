@@ -51,13 +51,6 @@ constexpr Weight weight_of(policy::Priority priority) noexcept {
   return {0, 1, 1};
 }
 
-// When its origin made it, in whole seconds: what its Date says, or its Age where that tells of an earlier time.
-std::int64_t generation_time(const StoredResponse& stored) noexcept {
-  const auto& lifetime = stored.parts().lifetime;
-  const auto received = std::chrono::floor<policy::Seconds>(lifetime.response_time).time_since_epoch();
-  return (received - lifetime.corrected_initial_age).count();
-}
-
 std::size_t stripes_for(std::size_t capacity) noexcept {
   return std::bit_floor(std::clamp<std::size_t>(capacity / bytes_per_stripe, 1, max_stripes));
 }
@@ -68,7 +61,7 @@ struct MemoryStore::Entry {
   Entry(StoredPtr response, std::uint64_t hash_of_canonical, std::uint64_t checked_sequence)
       : stored(std::move(response)),
         hash(hash_of_canonical),
-        generated(generation_time(*stored)),
+        generated(stored->parts().lifetime.generation_time()),
         checked(checked_sequence),
         weight(weight_of(stored->parts().priority)),
         credit(weight.at_start) {}
@@ -77,9 +70,9 @@ struct MemoryStore::Entry {
 
   const StoredPtr stored;
   const std::uint64_t hash;
-  const std::int64_t generated;  ///< see generation_time()
-  std::uint64_t checked;         ///< alive as of this sequence of the purge log
-  std::uint64_t id = 0;          ///< order of insertion in the stripe
+  const policy::Seconds generated;  ///< Lifetime::generation_time()
+  std::uint64_t checked;            ///< alive as of this sequence of the purge log
+  std::uint64_t id = 0;             ///< order of insertion in the stripe
   std::uint64_t hits = 0;
   Entry* older_variant = nullptr;
   Entry* newer = nullptr;  ///< towards the head of the list by age; in a graveyard: the next one

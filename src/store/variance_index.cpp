@@ -11,8 +11,8 @@ std::vector<policy::QueryVariance> VarianceIndex::find(std::string_view path) co
   return found == paths_.end() ? std::vector<policy::QueryVariance>{} : found->second;
 }
 
-void VarianceIndex::remember(std::string_view path, const policy::QueryVariance& variance) {
-  if (variance.is_default()) return;
+bool VarianceIndex::remember(std::string_view path, const policy::QueryVariance& variance) {
+  if (variance.is_default() || path.size() + policy::encode(variance).size() > max_size) return false;
   const std::lock_guard lock(mutex_);
   if (paths_.size() >= max_paths && !paths_.contains(std::string(path))) paths_.clear();
   auto& known = paths_[std::string(path)];
@@ -20,6 +20,7 @@ void VarianceIndex::remember(std::string_view path, const policy::QueryVariance&
   known.insert(known.begin(), variance);
   if (known.size() > max_per_path) known.pop_back();
   paths_known_.store(paths_.size(), std::memory_order_relaxed);
+  return true;
 }
 
 }  // namespace larder::store

@@ -33,6 +33,11 @@ std::string canonical_modulo(std::string_view canonical, std::size_t path_size, 
 /// stale.
 std::string varied_path_tag(std::string_view path);
 
+/// The path and query by which a purge finds what answers this request (RFC 9111 §4.4): the target itself, where the
+/// route keys the whole query; else without the parameters that it leaves out, and sorted where it sorts. Without any
+/// query where a template is the key. Equal for all targets of one path that share a canonical request.
+std::string purge_target(const http::RequestHead& request, const Route& route);
+
 /// The cache key of that request: "cache:<type>:<md5 of canonical>", or "cache:" + the expanded `key:` template (bytes
 /// outside of printable ASCII, and spaces, percent-encoded; at most 512 bytes, else the md5 form). A templated key on
 /// a route with an identity gets ":<md5 of canonical>" appended unless the template itself names {identity}.

@@ -62,6 +62,8 @@ struct Lifetime {
   [[nodiscard]] bool is_fresh(TimePoint now) const noexcept { return freshness_lifetime > current_age(now); }
   /// How long it has been stale; zero or negative while fresh.
   [[nodiscard]] Seconds staleness(TimePoint now) const noexcept { return current_age(now) - freshness_lifetime; }
+  /// When its origin made it, since 1970: what its Date says, or its Age where that tells of an earlier time (§4.2.3).
+  [[nodiscard]] Seconds generation_time() const noexcept;
   /// How long from `response_time` it can be of any use: as fresh, stale or, with a validator, for revalidation.
   /// This is the TTL of the entry in Redis and the point after which memory may drop it.
   [[nodiscard]] Seconds retention(bool has_validator) const noexcept;

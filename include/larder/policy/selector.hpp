@@ -40,6 +40,12 @@ struct PurgeSubject {
   std::span<const std::string> tags;
 };
 
+/// What tags begin with that no rule has given: those of cache groups and of varied paths.
+inline constexpr char own_tag_mark = '\x1f';
+
+/// True for such a tag.
+constexpr bool is_own_tag(std::string_view tag) noexcept { return tag.starts_with(own_tag_mark); }
+
 /// True where the selector names the stored response.
 bool matches(const Selector& selector, const PurgeSubject& subject);
 

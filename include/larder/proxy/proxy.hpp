@@ -87,6 +87,7 @@ class Proxy {
   struct Transaction {
     std::string method;
     std::string target;
+    std::string purge_target;  ///< policy::purge_target()
     std::string scheme;
     std::string authority;
     std::string origin;  ///< http::origin_text(); empty where the route's hosts share their responses
@@ -151,6 +152,12 @@ class Proxy {
     bool is_cut = false;  ///< there was more
   };
 
+  // What a 304 or the head of a HEAD has made of a stored response.
+  struct Freshened {
+    store::StoredPtr stored;
+    policy::NotStored reason = policy::NotStored::none;  ///< why it is for the client that asked alone, if it is
+  };
+
   // How following a fill ended.
   enum class Followed : unsigned char {
     replied,       ///< the client has its answer (or is gone)
@@ -203,13 +210,14 @@ class Proxy {
   [[nodiscard]] Question make_question(const Transaction& transaction, bool passes_range, bool is_shared) const;
   [[nodiscard]] store::StoredParts parts_of(const Transaction& transaction, const store::PurgeStamp& stamp,
                                             const policy::Lifetime& lifetime, http::FieldSpan fields) const;
-  [[nodiscard]] std::vector<std::string> tags_of(const Transaction& transaction, http::FieldSpan fields) const;
+  [[nodiscard]] std::vector<std::string> tags_of(const Transaction& transaction, std::vector<std::string> rule_tags,
+                                                 http::FieldSpan fields) const;
   [[nodiscard]] std::string selecting_of(const Transaction& transaction, http::FieldSpan fields) const;
   void name_variant(store::StoredParts& parts) const;
   store::StoredPtr find_confirmed(const Transaction& transaction, http::FieldSpan not_modified_fields) const;
-  store::StoredPtr freshen(const Transaction& transaction, http::FieldSpan answer_fields,
-                           const store::PurgeStamp& stamp, policy::TimePoint request_time,
-                           policy::TimePoint response_time);
+  Freshened freshen(const Transaction& transaction, http::FieldSpan answer_fields, const store::PurgeStamp& stamp,
+                    policy::TimePoint request_time, policy::TimePoint response_time);
+  void supersede(const Transaction& transaction, const store::StoredResponse& stored);
   policy::NotStored keep(const store::StoredPtr& stored, const store::PurgeStamp& stamp);
   void drop(const store::StoredResponse& stored);
 
@@ -222,9 +230,10 @@ class Proxy {
   Awaitable<void> serve_part(net::Exchange& exchange, TransactionPtr transaction, OriginResponse& response,
                              bool completes, store::PurgeStamp stamp, policy::TimePoint request_time,
                              policy::TimePoint response_time);
+  [[nodiscard]] bool fits(const Transaction& transaction, const policy::Gap& gap) const noexcept;
   store::StoredPtr keep_part(const Transaction& transaction, http::FieldSpan answer_fields, http::ByteRange part,
                              std::optional<std::uint64_t> complete_length, std::string bytes, bool completes,
-                             const store::PurgeStamp& stamp, policy::TimePoint request_time,
+                             bool is_storable, const store::PurgeStamp& stamp, policy::TimePoint request_time,
                              policy::TimePoint response_time);
 
   // head.cpp

@@ -67,6 +67,8 @@ class RemoteStore {
 
   /// Removes one key.
   void remove(std::string_view key);
+  /// Removes a stored response under all its names (policy::variant_names).
+  void remove(const store::StoredResponse& stored);
 
   [[nodiscard]] bool is_connected() const noexcept { return connection_.is_ready(); }
   [[nodiscard]] redis::Connection& connection() noexcept { return connection_; }

@@ -12,7 +12,8 @@
 namespace larder::store {
 
 /// Thread-safe. Holds at most `capacity` bytes of decoded bodies; those used longest ago go first. What is decoded
-/// lives on its own while somebody sends it, and is forgotten with the coded body that it was made of.
+/// lives on its own while somebody sends it. Nobody finds it any more once the coded body that it was made of has gone;
+/// its bytes are given back when it is used longest ago.
 class DecodedBodies {
  public:
   explicit DecodedBodies(std::size_t capacity = 32UL << 20) : capacity_(capacity) {}

@@ -59,6 +59,24 @@ std::string key(const Route& route, const Request& request) {
   return cache_key(head(request), match(route, head(request)), canonical(route, request));
 }
 
+TEST_CASE("a purge finds what shares a canonical request") {
+  auto route = cached("/**");
+  const auto target = [&route](std::string_view of) { return purge_target(head({.target = of}), route); };
+  CHECK(target("/a?") == "/a?");
+  CHECK(target("/a?b=2&a=1") == "/a?b=2&a=1");
+  route.query.sort = true;
+  CHECK(target("/a?b=2&a=1&&b=1") == "/a?a=1&b=2&b=1");
+  CHECK(target("/a?") == "/a");
+  route.query = {.filter = QueryRule::Filter::ignore, .names = {"utm"}};
+  CHECK(target("/a?utm=1&b=2&a=1") == "/a?b=2&a=1");
+  CHECK(target("/a?utm=1") == "/a");
+  CHECK(target("/a?utm=1;b=2") == "/a?utm=1;b=2");
+  route.query = {.filter = QueryRule::Filter::only, .names = {"a"}};
+  CHECK(target("/a?utm=1&b=2&a=1") == "/a?a=1");
+  route.key = key_of(route, "x:{query.a}");
+  CHECK(target("/a?a=1") == "/a");
+}
+
 TEST_CASE("canonical_request: begins with its version, and GET and HEAD share it") {
   const auto route = cached("/**");
   CHECK(canonical(route, {}).front() == '\x01');

@@ -12,7 +12,7 @@ TEST_CASE("variances of a path are found, the last stated one first") {
   VarianceIndex index;
   CHECK(index.empty());
   CHECK(index.find("/a").empty());
-  index.remember("/a", {});
+  CHECK_FALSE(index.remember("/a", {}));
   CHECK(index.empty());
   index.remember("/a", but("x"));
   index.remember("/a", but("y"));
@@ -30,6 +30,11 @@ TEST_CASE("it is bounded, per path and in all") {
   for (std::size_t i = 0; i < VarianceIndex::max_paths; ++i) index.remember("/" + std::to_string(i), but("x"));
   CHECK(index.find("/a").empty());
   CHECK(index.find("/" + std::to_string(VarianceIndex::max_paths - 1)).size() == 1);
+  const std::string long_path(VarianceIndex::max_size, 'a');
+  CHECK_FALSE(index.remember(long_path, but("x")));
+  CHECK_FALSE(index.remember("/b", but(long_path)));
+  CHECK(index.find(long_path).empty());
+  CHECK(index.find("/b").empty());
 }
 
 }  // namespace
