@@ -445,8 +445,8 @@ bool match_language(const Selecting& stored, http::FieldSpan stored_fields, http
   if (language.empty()) return false;
   const PreferredLanguages preferred(request_fields);
   if (!preferred.has(language)) return false;
-  // An equal request's own answer goes first.
-  preference.weigh(std::min(preferred.weight(), full_rank - 1));
+  // Among several that are preferred alike, an equal request's own answer goes first.
+  preference.weigh(preferred.ranges().size() == 1 ? preferred.weight() : std::min(preferred.weight(), full_rank - 1));
   return true;
 }
 

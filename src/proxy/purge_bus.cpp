@@ -366,12 +366,14 @@ PurgeBus::Awaitable<void> PurgeBus::deliver(std::uint64_t up_to) {
 
 PurgeBus::Awaitable<void> PurgeBus::look_for_others() {
   const std::vector<std::string_view> arguments{"PUBSUB", "NUMSUB", parameters_.namespace_key};
-  const auto heard_before = others_heard_;
   const auto subscribers = co_await commands_.command(arguments, operation_deadline);
   if (!subscribers || subscribers->elements.size() != 2) co_return;
   const auto& n = subscribers->elements[1];
-  // A node that said hello meanwhile may have come after Redis counted: the hello wins.
-  alone_ = n.kind == redis::Reply::Kind::integer && n.integer <= 1 && others_heard_ == heard_before;
+  const bool is_one = n.kind == redis::Reply::Kind::integer && n.integer <= 1;
+  // Who counts more than one has heard of another, too.
+  if (n.kind == redis::Reply::Kind::integer && !is_one) ++others_heard_;
+  // Once there was another node, none being subscribed may mean that it is cut off, and will be back with its purges.
+  alone_ = is_one && others_heard_ == 0;
 }
 
 // Says whether the channel is alive, and whether anyone else is there. A paused Redis breaks no connection: only an

@@ -30,7 +30,7 @@ std::string_view to_string(Trust trust) noexcept;
 struct PurgeBusState {
   bool attached = false;
   Trust trust = Trust::none;
-  bool alone = false;            ///< no other node is subscribed
+  bool alone = false;            ///< no other node was ever seen
   std::size_t pending = 0;       ///< purges that Redis has not got
   std::uint64_t journalled = 0;  ///< records in the journal
   std::uint64_t attaches = 0;
@@ -104,7 +104,7 @@ class PurgeBus {
   /// Pending purges up to this sequence are ours to deliver; newer ones a worker is just delivering itself.
   std::uint64_t owed_up_to_ = 0;
   std::atomic<bool> alone_{false};
-  std::uint64_t others_heard_ = 0;  ///< hellos of other nodes, on the context's thread
+  std::uint64_t others_heard_ = 0;  ///< signs of other nodes, on the context's thread
   std::atomic<bool> stopped_{false};
   mutable std::mutex mutex_;  ///< guards run_id_ and sweeps_
   std::string run_id_;

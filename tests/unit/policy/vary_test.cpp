@@ -287,9 +287,9 @@ TEST_CASE("variants by language") {
       {"en, de", "en", "de, en", "1000"},
       {"en", none, "en", "1000"},
       {none, "en", none, "1000"},
-      {none, "en", "en", "999"},
-      {"fr, en;q=0.5", "en", "en", "999"},
-      {"fr", "EN-us", "en-US, fr;q=0.5", "999"},
+      {none, "en", "en", "1000"},
+      {"fr, en;q=0.5", "en", "en", "1000"},
+      {"fr", "EN-us", "en-US, fr;q=0.5", "1000"},
       {"fr", "en", "en;q=0.5, fr;q=0.4, *;q=0.1", "500"},
       {"fr", "en", "en;q=0.5, EN;q=0.5", "500"},
       {"fr", "en", "en;q=0.3, en;q=0.5", "500"},
@@ -297,7 +297,7 @@ TEST_CASE("variants by language") {
       {"fr", "en", "fr, en;q=0.5", "-"},
       {"fr, de", "fr", "fr, en", "999"},     // order means nothing
       {"fr, de", "fr", "a, b, c, fr", "-"},  // three at the most
-      {"fr", "en", "en, *", "999"},
+      {"fr", "en", "en, *", "1000"},
       {"fr", "en", "*", "-"},
       {"fr", "*", "*", "-"},
       {"fr", "en", "en-US", "-"},
