@@ -162,6 +162,20 @@ Proxy::Awaitable<void> Proxy::serve_part(net::Exchange& exchange, TransactionPtr
     }
   }
 
+  // What is gathered here counts as a fill does.
+  const auto share = shared_.fills.reserve(static_cast<std::size_t>(part->size()));
+  if (!share) {
+    counters_.count(policy::NotStored::fill_budget);
+    labels.detail = policy::to_string(policy::NotStored::fill_budget);
+    if (completes) {
+      connection.close();
+      response.error = net::Error::origin_busy;
+      reply_with_failure(exchange, response, labels);
+    } else {
+      co_await relay_response(exchange, response, labels);
+    }
+    co_return;
+  }
   const auto answer = response_fields(response.head, shared_.cache.node_name, response_time);
   std::string bytes;
   if (!completes) {

@@ -231,6 +231,11 @@ std::shared_ptr<Fill> FillTable::unlisted(const PurgeLog& log) {
   return std::make_shared<Fill>(log.stamp(), max_object_, bytes_in_fills_);
 }
 
+std::optional<BudgetShare> FillTable::reserve(std::size_t bytes) {
+  if (bytes > budget_ || bytes_in_fills() > budget_ - bytes) return std::nullopt;
+  return BudgetShare(bytes_in_fills_, bytes);
+}
+
 void FillTable::leave(const std::string& canonical, const std::shared_ptr<Fill>& fill) {
   std::size_t hash = 0;
   auto& shard = this->shard(canonical, hash);

@@ -19,6 +19,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "larder/http/message.hpp"
@@ -164,6 +165,23 @@ struct FillTicket {
   std::shared_ptr<Fill> fill;
 };
 
+/// Bytes of the fills' budget that something else than a fill holds, until it goes.
+class BudgetShare {
+ public:
+  BudgetShare(std::atomic<std::size_t>& total, std::size_t bytes) noexcept : total_(&total), bytes_(bytes) {
+    total.fetch_add(bytes, std::memory_order_relaxed);
+  }
+  BudgetShare(BudgetShare&& other) noexcept : total_(std::exchange(other.total_, nullptr)), bytes_(other.bytes_) {}
+  BudgetShare& operator=(BudgetShare&&) = delete;
+  ~BudgetShare() {
+    if (total_ != nullptr) total_->fetch_sub(bytes_, std::memory_order_relaxed);
+  }
+
+ private:
+  std::atomic<std::size_t>* total_;
+  std::size_t bytes_;
+};
+
 /// The fills in progress, by canonical request. Thread-safe.
 class FillTable {
  public:
@@ -175,6 +193,9 @@ class FillTable {
                   policy::TimePoint now);
   /// A fill that nobody can join: for a request that goes alone. Null where the budget is used up.
   std::shared_ptr<Fill> unlisted(const PurgeLog& log);
+  /// Takes `bytes` of the budget for a body that is gathered outside of a fill; empty where that would exceed it. The
+  /// table must outlive the share.
+  std::optional<BudgetShare> reserve(std::size_t bytes);
   /// The fill has ended, or must not be joined any more.
   void leave(const std::string& canonical, const std::shared_ptr<Fill>& fill);
   /// Nobody shall queue for this request until `until`, because its answers are not storable; a bounded memory.

@@ -431,6 +431,21 @@ struct Table {
   }
 };
 
+TEST_CASE("a share of the budget is given back when it goes") {
+  FillTable table(1000, 5000);
+  {
+    auto first = table.reserve(3000);
+    REQUIRE(first);
+    const auto moved = std::move(*first);
+    CHECK(table.bytes_in_fills() == 3000);
+    CHECK_FALSE(table.reserve(2001));
+    CHECK(table.reserve(2000));
+  }
+  CHECK(table.bytes_in_fills() == 0);
+  CHECK_FALSE(table.reserve(5001));
+  CHECK_FALSE(table.reserve(~std::size_t{0}));
+}
+
 TEST_CASE("the first leads, equal ones follow, others do not") {
   Table t;
   const auto first = t.join("a");
