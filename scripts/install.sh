@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that are missing: `scripts/install.sh build` for building and running, or
-# `scripts/install.sh tests` for the tests too. Calls apt-get only where dpkg says that something is missing, and through
+# `scripts/install.sh tests` for the tests too, `scripts/install.sh bench` for the benchmarks. Calls apt-get only where dpkg says that something is missing, and through
 # sudo where the user is not root. This is the one place where packages are named.
 set -euo pipefail
 
@@ -11,6 +11,7 @@ build_packages=(
   python3 # the demo API
 )
 test_packages=(doctest-dev redis-server openssl curl)
+bench_packages=(libbenchmark-dev)
 
 missing() {
   local package
@@ -48,8 +49,9 @@ allow_starting() {
 case "${1:-build}" in
   build) wanted=("${build_packages[@]}") ;;
   tests) wanted=("${build_packages[@]}" "${test_packages[@]}") ;;
+  bench) wanted=("${build_packages[@]}" "${bench_packages[@]}") ;;
   *)
-    echo "usage: $0 [build|tests]" >&2
+    echo "usage: $0 [build|tests|bench]" >&2
     exit 2
     ;;
 esac
