@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that are missing: `scripts/install.sh build` for building and running, or
-# `scripts/install.sh tests` for the tests too, `scripts/install.sh bench` for the benchmarks. Calls apt-get only where dpkg says that something is missing, and through
-# sudo where the user is not root. This is the one place where packages are named.
+# Installs the Debian packages that are missing: `scripts/install.sh build` for building and running,
+# `scripts/install.sh tests` for the tests too, `scripts/install.sh bench` for the benchmarks. Calls apt-get only where
+# dpkg says that something is missing, and through sudo where the user is not root. This is the one place where packages
+# are named.
 set -euo pipefail
 
 build_packages=(
