@@ -412,16 +412,23 @@ PurgeBus::Awaitable<void> PurgeBus::sweep(std::string pattern) {
     if (!fronts.empty()) {
       const auto replies = co_await commands_.pipeline(fronts, operation_deadline);
       if (!replies) co_return;
-      std::vector<std::string_view> unlink{"UNLINK"};
+      std::vector<std::string_view> dead;
+      std::vector<std::string_view> headers;
       for (std::size_t i = 0; i < keys.size(); ++i) {
         const auto summary = store::summarise((*replies)[i].text);
         const auto* entry = std::get_if<store::RecordSummary>(&summary);
         if (entry == nullptr) continue;  // a vary marker, a foreign value, or a front too long to judge
-        if (log_.alive_remote(entry->subject(), entry->stamp) != store::Liveness::alive) unlink.push_back(keys[i].text);
+        if (log_.alive_remote(entry->subject(), entry->stamp) == store::Liveness::alive) continue;
+        dead.push_back(keys[i].text);
+        headers.push_back(std::string_view((*replies)[i].text).substr(0, store::record_header_size));
       }
-      if (unlink.size() > 1) {
-        removed += unlink.size() - 1;
-        (void)co_await commands_.command(unlink, operation_deadline);
+      if (!dead.empty()) {
+        const auto count = std::to_string(dead.size());
+        std::vector<std::string_view> unlink{"EVAL", remove_script(), count};
+        unlink.insert(unlink.end(), dead.begin(), dead.end());
+        unlink.insert(unlink.end(), headers.begin(), headers.end());
+        const auto reply = co_await commands_.command(unlink, operation_deadline);
+        if (reply && reply->kind == redis::Reply::Kind::integer) removed += static_cast<std::uint64_t>(reply->integer);
       }
     }
     co_await pause(sweep_pause);

@@ -4,6 +4,16 @@
 
 namespace larder::proxy {
 
+std::string_view remove_script() noexcept {
+  return R"lua(
+local removed = 0
+for i, key in ipairs(KEYS) do
+  if redis.call('GETRANGE', key, 0, #ARGV[i] - 1) == ARGV[i] then removed = removed + redis.call('UNLINK', key) end
+end
+return removed
+)lua";
+}
+
 std::string_view purge_script() noexcept {
   return R"lua(
 local log, channel, run, new_epoch, most = KEYS[1], ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])

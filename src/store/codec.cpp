@@ -33,7 +33,7 @@ using policy::TimePoint;
 using std::chrono::milliseconds;
 
 constexpr std::string_view magic{"LRD\x02", 4};
-constexpr std::size_t header_size = 28;
+constexpr std::size_t header_size = record_header_size;
 constexpr std::size_t front_checksum_at = 20;
 constexpr std::size_t rest_checksum_at = 24;
 constexpr std::uint8_t kind_response = 1;

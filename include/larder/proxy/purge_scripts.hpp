@@ -46,6 +46,10 @@ struct PushMessage {
 };
 std::optional<PushMessage> parse_push(std::string_view message);
 
+/// Removes keys whose records still begin as they did when they were judged: what was stored anew meanwhile stays.
+/// Takes the keys, and as many beginnings of store::record_header_size bytes. Returns how many were removed.
+std::string_view remove_script() noexcept;
+
 /// What attach_script() returned.
 struct AttachReply {
   std::uint64_t epoch = 0;

@@ -14,6 +14,9 @@
 
 namespace larder::store {
 
+/// Bytes at the beginning of a record that differ between records of different fronts: they hold a checksum of it.
+inline constexpr std::size_t record_header_size = 28;
+
 /// Parameters of the codec.
 struct CodecParameters {
   std::size_t compress_threshold = 1024;  ///< bytes; bodies larger than this are compressed; 0 compresses none

@@ -241,5 +241,16 @@ TEST_CASE("what is purged is pushed") {
   CHECK(parse_push(pushed[2])->node == "node");
 }
 
+TEST_CASE("what was stored anew since it was judged is not removed") {
+  Server server;
+  server.command({"SET", "dead", "0123456789 old"});
+  server.command({"SET", "renewed", "9876543210 new"});
+  const auto removed = server.command(
+      {"EVAL", remove_script(), "3", "dead", "renewed", "gone", "0123456789", "0123456789", "0123456789"});
+  CHECK(removed.integer == 1);
+  CHECK(server.command({"EXISTS", "dead"}).integer == 0);
+  CHECK(server.command({"GET", "renewed"}).text == "9876543210 new");
+}
+
 }  // namespace
 }  // namespace larder::proxy
