@@ -12,6 +12,7 @@
 #include "larder/config/values.hpp"
 #include "larder/http/message.hpp"
 #include "larder/http/target.hpp"
+#include "larder/http/token.hpp"
 
 namespace larder::config {
 namespace {
@@ -80,14 +81,6 @@ bool is_word(std::string_view text) noexcept {
   return !text.empty() && text.size() <= 64 && std::ranges::all_of(text, [](char c) {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_' ||
            c == '.';
-  });
-}
-
-// RFC 9110 §5.6.2
-bool is_token(std::string_view text) noexcept {
-  return !text.empty() && std::ranges::all_of(text, [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-           std::string_view("!#$%&'*+-.^_`|~").find(c) != none;
   });
 }
 
@@ -512,7 +505,7 @@ class RulesReader {
     const auto colon = text.find(':');
     const auto source = text.substr(0, colon);
     const auto name = colon == none ? std::string_view{} : trimmed(text.substr(colon + 1));
-    if (!node.is_scalar() || (source != "header" && source != "cookie") || !is_token(name)) {
+    if (!node.is_scalar() || (source != "header" && source != "cookie") || !http::is_token(name)) {
       fault(node, "identity: " + written(node) + " is not a header or a cookie",
             "write header:Authorization or cookie:NAME");
       return;

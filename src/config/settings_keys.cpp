@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "larder/config/values.hpp"
+#include "larder/http/token.hpp"
 
 namespace larder::config {
 namespace {
@@ -133,14 +134,6 @@ bool has_no_control(std::string_view text) noexcept {
 bool is_visible(std::string_view text) noexcept {
   return !text.empty() &&
          std::ranges::all_of(text, [](char c) { return static_cast<unsigned char>(c) > 0x20 && c != 0x7F; });
-}
-
-// RFC 9110 §5.6.2
-bool is_token(std::string_view text) noexcept {
-  return !text.empty() && std::ranges::all_of(text, [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-           std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
-  });
 }
 
 SettingsKey endpoint_key(std::string path, net::Endpoint& value) {
@@ -294,7 +287,7 @@ void add_cache_keys(std::vector<SettingsKey>& keys, Settings& settings) {
   keys.push_back(size_key("cache.fill_budget", settings.cache.fill_budget, kib, tib));
   keys.push_back(duration_key("cache.unstorable_memory", settings.cache.unstorable_memory, milliseconds(0), day));
   keys.push_back(text_key("cache.node_name", settings.cache.node_name,
-                          "write a token: letters, digits and !#$%&'*+-.^_`|~, without spaces", is_token));
+                          "write a token: letters, digits and !#$%&'*+-.^_`|~, without spaces", http::is_token));
 }
 
 void add_redis_keys(std::vector<SettingsKey>& keys, proxy::RedisParameters& redis) {

@@ -1,24 +1,15 @@
 #include "larder/http/weight.hpp"
 
 #include <algorithm>
-#include <array>
 
 #include "larder/http/field_list.hpp"
+#include "larder/http/token.hpp"
 
 namespace larder::http {
 
 namespace {
 
 constexpr bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
-
-// A table: each look-up of a variant reads some tokens.
-constexpr std::array<bool, 256> tchars = [] {
-  std::array<bool, 256> table{};
-  for (const char c : std::string_view("!#$%&'*+-.^_`|~")) table[static_cast<unsigned char>(c)] = true;
-  for (unsigned char c = '0'; c <= '9'; ++c) table[c] = true;
-  for (unsigned char c = 'a'; c <= 'z'; ++c) table[c] = table[c - 0x20U] = true;
-  return table;
-}();
 
 }  // namespace
 
@@ -35,11 +26,6 @@ std::optional<unsigned> parse_qvalue(std::string_view text) noexcept {
   }
   if (value > full_weight) return std::nullopt;
   return value;
-}
-
-bool is_token(std::string_view text) noexcept {
-  return !text.empty() &&
-         std::all_of(text.begin(), text.end(), [](char c) { return tchars[static_cast<unsigned char>(c)]; });
 }
 
 WeightedToken parse_weighted_token(std::string_view member) noexcept {

@@ -2,16 +2,11 @@
 
 #include <algorithm>
 
+#include "larder/http/token.hpp"
+
 namespace larder::policy {
 
 namespace {
-
-constexpr bool is_tchar(char c) noexcept {
-  const bool alnum = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-  return alnum || std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
-}
-
-bool is_token(std::string_view s) noexcept { return !s.empty() && std::all_of(s.begin(), s.end(), is_tchar); }
 
 std::string lower(std::string_view s) {
   std::string text(s);
@@ -37,7 +32,7 @@ struct Directive {
 Directive split(std::string_view member) noexcept {
   Directive d;
   d.name = member.substr(
-      0, static_cast<std::size_t>(std::find_if_not(member.begin(), member.end(), is_tchar) - member.begin()));
+      0, static_cast<std::size_t>(std::find_if_not(member.begin(), member.end(), http::is_tchar) - member.begin()));
   const std::string_view rest = member.substr(d.name.size());
   if (rest.empty() || rest.front() != '=') {
     d.well_formed = rest.empty();
@@ -49,7 +44,7 @@ Directive split(std::string_view member) noexcept {
     d.argument = d.argument.substr(1, d.argument.size() - 2);
     d.well_formed = d.argument.find('"') == std::string_view::npos;
   } else {
-    d.well_formed = is_token(d.argument);
+    d.well_formed = http::is_token(d.argument);
   }
   return d;
 }
@@ -105,7 +100,7 @@ std::vector<std::string> parse_field_names(std::string_view list) {
   std::vector<std::string> names;
   http::ListMembers members(list);
   while (const auto member = members.next()) {
-    if (!is_token(*member)) return {};
+    if (!http::is_token(*member)) return {};
     names.push_back(lower(*member));
   }
   return names;

@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "larder/http/target.hpp"
+#include "larder/http/token.hpp"
 #include "larder/policy/digest.hpp"
 
 namespace larder::policy {
@@ -19,13 +20,6 @@ bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 bool is_capture_name(std::string_view name) noexcept {
   return !name.empty() && is_alpha(name.front()) &&
          std::ranges::all_of(name, [](char c) { return is_alpha(c) || is_digit(c) || c == '-'; });
-}
-
-// RFC 9110 §5.6.2
-bool is_token(std::string_view text) noexcept {
-  return !text.empty() && std::ranges::all_of(text, [](char c) {
-    return is_alpha(c) || is_digit(c) || std::string_view("!#$%&'*+-.^`|~").find(c) != none;
-  });
 }
 
 std::string_view segment_at(std::string_view path, std::size_t slash) noexcept {
@@ -339,7 +333,7 @@ std::optional<Template> Template::parse(std::string_view text, const std::vector
       const auto variable = name.substr(dot + 1);
       const bool is_query = source == "query";
       if (!(is_query || source == "header" || source == "cookie") || variable.empty() ||
-          (!is_query && !is_token(variable))) {
+          (!is_query && !http::is_token(variable))) {
         error = "there is no variable {" + std::string(name) + "}; it may have " + std::string(variables);
         return std::nullopt;
       }

@@ -4,8 +4,10 @@
 #include <array>
 #include <charconv>
 #include <optional>
+#include <span>
 
 #include "larder/http/content_coding.hpp"
+#include "larder/http/token.hpp"
 #include "larder/http/weight.hpp"
 #include "larder/policy/cache_control.hpp"
 

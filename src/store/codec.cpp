@@ -24,6 +24,8 @@
 #include <utility>
 #include <zlib.h>
 
+#include "larder/http/token.hpp"
+
 namespace larder::store {
 namespace {
 
@@ -136,14 +138,6 @@ bool is_line(std::string_view text) noexcept { return std::ranges::none_of(text,
 // field-value and reason-phrase (RFC 9110 §5.5, RFC 9112 §4): HTAB is allowed.
 bool is_field_value(std::string_view text) noexcept {
   return std::ranges::none_of(text, [](char c) { return c != '\t' && is_control(c); });
-}
-// token (RFC 9110 §5.6.2).
-bool is_token(std::string_view text) noexcept {
-  constexpr std::string_view marks = "!#$%&'*+-.^_`|~";
-  return !text.empty() && std::ranges::all_of(text, [marks](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           marks.find(c) != std::string_view::npos;
-  });
 }
 
 // The place of the header, filled in by finish().
@@ -305,7 +299,7 @@ std::variant<DecodeError, VaryMarker> read_marker(std::string_view front, std::u
   marker.names.reserve(names);
   for (std::uint32_t i = 0; i < names && !reader.error(); ++i) {
     const auto name = reader.text();
-    reader.require(is_token(name) && std::ranges::none_of(name, [](char c) { return c >= 'A' && c <= 'Z'; }) &&
+    reader.require(http::is_token(name) && std::ranges::none_of(name, [](char c) { return c >= 'A' && c <= 'Z'; }) &&
                    (marker.names.empty() || marker.names.back() < name));
     marker.names.emplace_back(name);
   }
@@ -458,7 +452,7 @@ std::variant<DecodeError, StoredPtr, VaryMarker> decode(std::string_view record,
   for (std::uint32_t i = 0; i < fields && !reader.error(); ++i) {
     const auto name = reader.text();
     const auto value = reader.text();
-    reader.require(is_token(name) && is_field_value(value));
+    reader.require(http::is_token(name) && is_field_value(value));
     // Into the record, which outlives these parts: make() copies the bytes.
     parts.fields.add_unowned(name, value);
   }

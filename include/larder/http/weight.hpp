@@ -13,9 +13,6 @@ inline constexpr unsigned full_weight = 1000;
 /// exponent, no digit before the point.
 std::optional<unsigned> parse_qvalue(std::string_view text) noexcept;
 
-/// True for a token (§5.6.2), which is never empty.
-bool is_token(std::string_view text) noexcept;
-
 /// token [ OWS ";" OWS "q=" qvalue ], as one member of a list.
 struct WeightedToken {
   std::string_view token;          ///< as received; empty where it is no token

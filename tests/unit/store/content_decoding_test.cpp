@@ -8,25 +8,14 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include "gzip.hpp"
+
 namespace larder::store {
 namespace {
 
 using http::Coding;
+using test::gzip;
 constexpr std::size_t no_limit = ~std::size_t{0};
-
-std::string gzip(std::string_view text, int window_bits = MAX_WBITS + 16) {
-  z_stream stream{};
-  REQUIRE(deflateInit2(&stream, 6, Z_DEFLATED, window_bits, 8, Z_DEFAULT_STRATEGY) == Z_OK);
-  std::string out(deflateBound(&stream, text.size()), '\0');
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
-  stream.avail_in = static_cast<uInt>(text.size());
-  stream.next_out = reinterpret_cast<Bytef*>(out.data());
-  stream.avail_out = static_cast<uInt>(out.size());
-  REQUIRE(deflate(&stream, Z_FINISH) == Z_STREAM_END);
-  out.resize(stream.total_out);
-  deflateEnd(&stream);
-  return out;
-}
 
 // Zstandard as a stream, so that the frame has a window of 2^window_log bytes and no content size.
 std::string zstd(std::string_view text, int window_log = 17) {

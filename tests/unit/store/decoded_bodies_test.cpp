@@ -1,25 +1,15 @@
 #include "larder/store/decoded_bodies.hpp"
 
 #include <doctest/doctest.h>
+#include <memory>
 #include <string>
-#include <zlib.h>
+
+#include "gzip.hpp"
 
 namespace larder::store {
 namespace {
 
-SharedBody gzip(const std::string& text) {
-  z_stream stream{};
-  REQUIRE(deflateInit2(&stream, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) == Z_OK);
-  std::string out(text.size() + 100, '\0');
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
-  stream.avail_in = static_cast<uInt>(text.size());
-  stream.next_out = reinterpret_cast<Bytef*>(out.data());
-  stream.avail_out = static_cast<uInt>(out.size());
-  REQUIRE(deflate(&stream, Z_FINISH) == Z_STREAM_END);
-  out.resize(stream.total_out);
-  deflateEnd(&stream);
-  return std::make_shared<const std::string>(std::move(out));
-}
+SharedBody gzip(const std::string& text) { return std::make_shared<const std::string>(test::gzip(text)); }
 
 TEST_CASE("a body is decoded once") {
   DecodedBodies bodies;
