@@ -1,15 +1,16 @@
 #include "larder/net/client_session.hpp"
 
 #include <algorithm>
+#include <boost/asio/co_spawn.hpp>
 #include <charconv>
 #include <chrono>
-#include <cstring>
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include "larder/http/http_date.hpp"
 #include "larder/http/target.hpp"
 #include "larder/net/error.hpp"
+#include "larder/net/request_scanner.hpp"
 
 namespace larder::net {
 
@@ -19,10 +20,18 @@ constexpr std::size_t body_capacity = 64UL << 10;
 // Replies queued by pipelined hits are sent when they reach this size, so that a client that does not read cannot make
 // the queue grow.
 constexpr std::size_t queue_limit = 1UL << 20;
+// The queue that all sessions use in turn has one block for all replies of one read, mostly.
+constexpr std::size_t shared_block = 64UL << 10;
+// Up to this size a body is cheaper to copy behind its head than to keep alive and send as a piece of its own.
+constexpr std::size_t copied_body = 4UL << 10;
+// A client whose requests keep coming must let others have their turn.
+constexpr int most_reads_per_turn = 4;
 // How much of an unread body is worth reading to keep a connection.
 constexpr std::size_t skip_limit = 64UL << 10;
+constexpr std::size_t linger_limit = 1UL << 20;
 constexpr Milliseconds watch_interval{1000};
 constexpr Milliseconds linger_timeout{2000};
+constexpr std::size_t most_pieces = 1024;  // IOV_MAX
 
 using SteadyClock = std::chrono::steady_clock;
 Milliseconds since(SteadyClock::time_point start) {
@@ -51,243 +60,480 @@ void reply_with_text(ReplySink& reply, int status, std::string_view text, std::s
                }});
 }
 
-ClientSession::ClientSession(Socket socket, DeadlineWheel& wheel, const ClientLimits& limits, const Handler& handler,
-                             SessionCounters& counters, const bool& draining)
-    : stream_(std::move(socket)),
-      limits_(limits),
-      handler_(handler),
-      counters_(counters),
-      draining_(draining),
-      read_deadline_(wheel,
-                     [this] {
-                       read_expired_ = true;
-                       stream_.cancel();
-                     }),
-      write_deadline_(wheel,
-                      [this] {
-                        write_expired_ = true;
-                        stream_.cancel();
+SessionSurroundings::SessionSurroundings(asio::io_context& loop, DeadlineWheel& deadlines, const ClientLimits& bounds,
+                                         Handler story, SessionCounters& counted)
+    : context(loop),
+      wheel(deadlines),
+      limits(bounds),
+      handler(std::move(story)),
+      counters(counted),
+      input(std::make_unique_for_overwrite<char[]>(input_size)),
+      output(shared_block) {
+  fields.reserve(bounds.fields);
+}
+
+// What a session needs while a request is answered by a coroutine, or while replies wait for room.
+struct ClientSession::Active {
+  explicit Active(ClientSession& session)
+      : read_deadline(session.surroundings_->wheel,
+                      [this, &session] {
+                        read_expired = true;
+                        session.stream_.cancel();
                       }),
-      watch_(wheel, [this] { watch_client(); }),
+        write_deadline(session.surroundings_->wheel,
+                       [this, &session] {
+                         write_expired = true;
+                         session.stream_.cancel();
+                       }),
+        watch(session.surroundings_->wheel, [&session] { session.watch_client(); }) {}
+
+  Deadline read_deadline;
+  Deadline write_deadline;
+  Deadline watch;
+  OutputQueue output;
+
+  // The request; its views point into the three texts.
+  http::RequestHead request;
+  std::string head;
+  std::string target;
+  std::string authority;
+  std::vector<http::Field> fields;
+  std::optional<RequestParser> parser;  ///< only where the head was not plain: then it may have a body
+
+  Exchange* exchange = nullptr;
+  std::uint64_t body_bytes = 0;
+  Milliseconds body_waited{0};
+  std::uint64_t reply_bytes = 0;
+  Milliseconds reply_waited{0};
+  Framing reply_framing = Framing::none;
+  std::uint64_t reply_left = 0;  ///< bytes still owed under Framing::length
+  Milliseconds half_closed_for{0};
+  bool body_cancelled = false;
+  bool read_expired = false;
+  bool write_expired = false;
+  SteadyClock::time_point waiting_since{};  ///< for room, in phase `sending`
+
+  void note_sent(std::size_t bytes) {
+    reply_bytes += bytes;
+    if (waiting_since == SteadyClock::time_point{}) return;
+    reply_waited += since(std::exchange(waiting_since, {}));
+  }
+  [[nodiscard]] bool has_body() const noexcept { return parser && parser->framing() != Framing::none; }
+};
+
+ClientSession::ClientSession(int descriptor, std::string client_address,
+                             std::shared_ptr<SessionSurroundings> surroundings)
+    : surroundings_(std::move(surroundings)),
+      stream_(surroundings_->context, descriptor, this),
+      deadline_(surroundings_->wheel, [this] { expire(); }),
+      client_address_(std::move(client_address)),
       input_(first_capacity) {
-  counters_.open.fetch_add(1, std::memory_order_relaxed);
-  counters_.accepted.fetch_add(1, std::memory_order_relaxed);
-  error_code error;
-  const auto endpoint = stream_.socket().remote_endpoint(error);
-  if (!error) client_address_ = endpoint.address().to_string();
-  fields_.reserve(32);
+  surroundings_->counters.open.fetch_add(1, std::memory_order_relaxed);
+  surroundings_->counters.accepted.fetch_add(1, std::memory_order_relaxed);
 }
 
-ClientSession::~ClientSession() { counters_.open.fetch_sub(1, std::memory_order_relaxed); }
+ClientSession::~ClientSession() { surroundings_->counters.open.fetch_sub(1, std::memory_order_relaxed); }
 
-Awaitable<void> ClientSession::run() {
-  while (!aborted_) {
-    // A client may send an empty line before a request line (RFC 9112 §2.2).
-    while (input_.data().starts_with("\r\n")) {
-      input_.consume(2);
-      seen_ = 0;  // no more than its CR was seen
-    }
-    auto fault = ParseFault::none;
-    const auto data = input_.data();
-    const auto head_size = data.empty() ? 0 : find_head(data, seen_, fault);
-    if (fault == ParseFault::none &&
-        (head_size > limits_.head_size || (head_size == 0 && data.size() > limits_.head_size))) {
-      fault = ParseFault::head_too_large;
-    }
-    if (fault != ParseFault::none) {
-      counters_.malformed.fetch_add(1, std::memory_order_relaxed);
-      refuse_request(status_of(fault), to_string(fault));
-      break;
-    }
-    if (head_size == 0) {
-      if (output_.size() > 0 && co_await send_all()) break;
-      const bool between_requests = input_.empty();
-      if (between_requests && draining_) break;
-      if (!input_.make_room(limits_.head_size + 4)) {
-        refuse_request(431, to_string(ParseFault::head_too_large));
-        break;
-      }
-      idle_ = between_requests;
-      // The whole head has one deadline: a byte now and then must not hold the connection open.
-      if (between_requests) head_started_ = {};
-      if (!between_requests && head_started_ == SteadyClock::time_point{}) head_started_ = SteadyClock::now();
-      const auto timeout = between_requests ? limits_.idle_timeout
-                                            : std::max(Milliseconds{1}, limits_.header_timeout - since(head_started_));
-      const auto error = co_await read_more(timeout);
-      idle_ = false;
-      if (error) {
-        if (error == Error::client_timeout && !between_requests) {
-          counters_.timed_out.fetch_add(1, std::memory_order_relaxed);
-          refuse_request(408, "the request head did not arrive in time");
-        }
-        break;
-      }
-      continue;
-    }
-    seen_ = 0;
-    head_started_ = {};
-    const auto step = co_await serve(head_size);
-    if (step == Step::close) break;
-    if (output_.size() > queue_limit && co_await send_all()) break;
-  }
-  if (taken_over_) co_return;
-  if (output_.size() > 0 && !aborted_) {
-    const auto error = co_await send_all();
-    if (!error && !cut_short_) co_await linger();
-  } else if (!aborted_ && !keep_alive_ && !cut_short_) {
-    co_await linger();
-  }
-  // A reply delimited by the end of the connection must not look complete when it is not; the others' framing shows it.
-  stream_.close(cut_short_ && reply_framing_ == Framing::until_close);
+void ClientSession::start(std::function<void(ClientSession&)> on_end) {
+  on_end_ = std::move(on_end);
+  wait_for_head();
 }
 
-Awaitable<void> ClientSession::refuse() {
-  counters_.refused.fetch_add(1, std::memory_order_relaxed);
+void ClientSession::refuse(std::function<void(ClientSession&)> on_end) {
+  on_end_ = std::move(on_end);
+  surroundings_->counters.refused.fetch_add(1, std::memory_order_relaxed);
   refuse_request(503, "too many connections; try again later");
-  (void)co_await send_all();
-  stream_.close(false);
+  advance();
 }
 
 void ClientSession::close_if_idle() {
-  if (idle_) abort();
+  if (phase_ == Phase::reading && input_.empty()) abort();
 }
 
 void ClientSession::abort() {
   aborted_ = true;
   // A reply delimited by the end of the connection must not look complete when it is not.
-  stream_.close(exchange_ != nullptr && begun_ && !finished_);
+  stream_.close(phase_ == Phase::answering && begun_ && !finished_);
+  if (phase_ == Phase::answering) return;  // the coroutine ends by itself
+  phase_ = Phase::over;
+  advance();
 }
 
-// ---- input
+// ---- the loop's side
+
+void ClientSession::on_ready() noexcept { advance(); }
+
+// Goes on until there is something to wait for. What it calls may call it again, and only marks what is next then.
+void ClientSession::advance() noexcept {
+  if (advancing_) return;
+  advancing_ = true;
+  try {
+    while (step()) {
+    }
+  } catch (const std::exception& failure) {
+    spdlog::error("a session ended with an internal error: {}", failure.what());
+    stream_.close(false);
+    phase_ = Phase::over;
+  }
+  advancing_ = false;
+  if (phase_ == Phase::over) end();  // which may destroy us
+}
+
+bool ClientSession::step() {
+  switch (phase_) {
+    case Phase::reading:
+      return read_requests();
+    case Phase::sending:
+      if (!send_now()) return phase_ == Phase::over;
+      after_sending();
+      return true;
+    case Phase::lingering:
+      return discard();
+    default:
+      return false;
+  }
+}
+
+void ClientSession::end() {
+  deadline_.disarm();
+  if (!taken_over_) {
+    // A reply delimited by the end of the connection must not look complete when it is not; the others' framing shows
+    // it.
+    stream_.close(cut_short_ && active_ && active_->reply_framing == Framing::until_close);
+  }
+  if (const auto on_end = std::exchange(on_end_, nullptr)) on_end(*this);
+}
+
+// The deadline of the phase has passed. The loop goes on from a turn of its own, as a deadline must not be destroyed
+// from within.
+void ClientSession::expire() {
+  const bool is_idle = phase_ == Phase::reading && input_.empty();
+  if (phase_ == Phase::reading && !is_idle) {
+    surroundings_->counters.timed_out.fetch_add(1, std::memory_order_relaxed);
+    refuse_request(408, "the request head did not arrive in time");
+  } else {
+    if (phase_ == Phase::sending) surroundings_->counters.timed_out.fetch_add(1, std::memory_order_relaxed);
+    phase_ = Phase::over;
+  }
+  asio::post(surroundings_->context, [self = shared_from_this()] { self->advance(); });
+}
+
+// ---- reading
+
+// Serves what has been read, and reads more. False where there is nothing to read now.
+bool ClientSession::read_requests() {
+  if (has_unserved_input_) {
+    has_unserved_input_ = false;
+    const auto used = serve(input_.data());
+    if (rest_is_kept_) return true;
+    input_.consume(used);
+    if (phase_ != Phase::reading) return true;
+  }
+  for (int reads = 0; reads < most_reads_per_turn; ++reads) {
+    if (!send_now()) return phase_ == Phase::over;
+    // Mostly all that comes at once is whole requests, and nothing of it need be kept.
+    const bool borrows = input_.empty();
+    if (!borrows && !input_.make_room(surroundings_->limits.head_size + 4)) {
+      refuse_request(431, to_string(ParseFault::head_too_large));
+      return true;
+    }
+    const auto room = borrows ? std::span(surroundings_->input.get(), SessionSurroundings::input_size) : input_.room();
+    const auto n = stream_.try_read(room);
+    if (!n) {
+      phase_ = Phase::over;
+      return true;
+    }
+    if (*n == 0) {
+      wait_for_head();
+      return false;
+    }
+    if (borrows) {
+      const std::string_view data(room.data(), *n);
+      const auto used = serve(data);
+      if (rest_is_kept_) return true;
+      input_.append(data.substr(used));
+    } else {
+      input_.filled(*n);
+      const auto used = serve(input_.data());
+      if (rest_is_kept_) return true;
+      input_.consume(used);
+    }
+    if (phase_ != Phase::reading) return true;
+  }
+  asio::post(surroundings_->context, [self = shared_from_this()] { self->advance(); });
+  return !send_now() && phase_ == Phase::over;
+}
+
+// The whole head has one deadline: a byte now and then must not hold the connection open.
+void ClientSession::wait_for_head() {
+  active_.reset();
+  if (input_.empty()) {
+    input_.shrink();
+    head_started_ = {};
+    deadline_.arm(surroundings_->limits.idle_timeout);
+    if (surroundings_->draining) abort();
+    return;
+  }
+  if (head_started_ == SteadyClock::time_point{}) head_started_ = SteadyClock::now();
+  deadline_.arm(std::max(Milliseconds{0}, surroundings_->limits.header_timeout - since(head_started_)));
+}
+
+// Answers the requests at the beginning of `data` until one needs a coroutine, which takes what is behind it; returns
+// the bytes that were used.
+std::size_t ClientSession::serve(std::string_view data) {
+  std::size_t used = 0;
+  rest_is_kept_ = false;
+  while (phase_ == Phase::reading && !rest_is_kept_) {
+    // A client may send an empty line before a request line (RFC 9112 §2.2).
+    while (data.substr(used).starts_with("\r\n")) {
+      used += 2;
+      seen_ = 0;  // no more than its CR was seen
+    }
+    if (used == data.size()) break;
+    const auto head_size = serve_one(data.substr(used));
+    if (head_size == 0) break;
+    used += head_size;
+    if (output().size() > queue_limit && phase_ == Phase::reading) (void)send_now();
+  }
+  return used;
+}
+
+// Returns the size of the head, 0 where it is not whole or was refused.
+std::size_t ClientSession::serve_one(std::string_view data) {
+  auto& s = *surroundings_;
+  if (active_) active_->parser.reset();  // of the request before
+  if (seen_ != 0) return serve_unusual(data);
+  const auto head = scan_plain_head(data, s.limits.head_size, s.limits.fields, s.fields);
+  if (!head) return serve_unusual(data);
+  http::RequestHead request{.method = head->method,
+                            .target = {},
+                            .scheme = "http",
+                            .authority = head->host,
+                            .version = http::Version::http_1_1,
+                            .fields = s.fields,
+                            .control = head->control};
+  if (!interpret(head->target, request)) {
+    refuse_malformed(ParseFault::target);
+    return 0;
+  }
+  keep_alive_ = !s.draining;
+  answer_or_begin(request, data.substr(0, head->size), data.substr(head->size));
+  return head->size;
+}
+
+// The same for a head that is not plain: by all the rules there are.
+std::size_t ClientSession::serve_unusual(std::string_view data) {
+  auto& s = *surroundings_;
+  auto fault = ParseFault::none;
+  const auto head_size = find_head(data, seen_, fault);
+  if (fault == ParseFault::none &&
+      (head_size > s.limits.head_size || (head_size == 0 && data.size() > s.limits.head_size))) {
+    fault = ParseFault::head_too_large;
+  }
+  if (fault != ParseFault::none) {
+    refuse_malformed(fault);
+    return 0;
+  }
+  if (head_size == 0) return 0;
+  seen_ = 0;
+  auto& a = active();
+  a.head.assign(data.substr(0, head_size));
+  a.parser.emplace(a.fields, s.limits.fields);
+  if (!a.parser->parse_head(a.head)) {
+    refuse_malformed(a.parser->fault());
+    return 0;
+  }
+  http::RequestHead request;
+  request.method = a.parser->method();
+  request.version = a.parser->version();
+  request.fields = a.parser->fields();
+  request.scheme = "http";
+  request.authority = http::first_value(request.fields, "Host").value_or("");
+  if (!interpret(a.parser->target(), request)) {
+    refuse_malformed(ParseFault::target);
+    return 0;
+  }
+  keep_alive_ = a.parser->keeps_alive() && !s.draining;
+  answer_or_begin(request, a.head, data.substr(head_size));
+  return head_size;
+}
+
+// Fills the target, and the authority (Host so far) where the target names one; false where one of them is invalid.
+bool ClientSession::interpret(std::string_view raw_target, http::RequestHead& request) {
+  auto& s = *surroundings_;
+  // Its target is an authority, and what it asks for is not for a gateway (RFC 9112 §3.2.3).
+  if (request.method == "CONNECT") return false;
+  if (http::is_normal_target(raw_target)) {
+    request.target = raw_target;
+  } else {
+    auto parsed = http::parse_target(request.method, raw_target);
+    if (!parsed) return false;
+    s.target = std::move(parsed->target);
+    request.target = s.target;
+    if (!parsed->authority.empty()) {
+      // An absolute-form target replaces Host (RFC 9112 §3.2.2), which must be valid all the same.
+      if (!http::is_valid_authority(request.authority)) return false;
+      s.authority = std::move(parsed->authority);
+      request.authority = s.authority;
+    }
+  }
+  return http::is_valid_authority(request.authority);
+}
+
+void ClientSession::answer_or_begin(http::RequestHead& request, std::string_view head, std::string_view rest) {
+  head_started_ = {};
+  begun_ = finished_ = cut_short_ = false;
+  version_ = request.version;
+  answers_head_ = request.method == "HEAD";
+  Exchange exchange{.request = request,
+                    .body = nullptr,
+                    .reply = *this,
+                    .client_address = client_address_,
+                    .expects_continue = false,
+                    .on_client_gone = {}};
+  const bool has_body = active_ && active_->has_body();
+  if (has_body || !surroundings_->handler.answer_at_once(exchange)) {
+    begin_exchange(request, head, rest);
+  } else if (!keep_alive_) {
+    phase_ = Phase::sending;
+  }
+}
+
+// The coroutine outlives what was read into scratch, and reading a body moves the buffer: the head is kept apart.
+void ClientSession::begin_exchange(http::RequestHead& request, std::string_view head, std::string_view rest) {
+  auto& s = *surroundings_;
+  auto& a = active();
+  if (!a.parser) {
+    a.head.assign(head);
+    a.fields.assign(s.fields.begin(), s.fields.end());
+  }
+  a.target = s.target;
+  a.authority = s.authority;
+  const auto moved = [](std::string_view view, std::string_view from, const std::string& to) -> std::string_view {
+    const auto offset = view.data() - from.data();
+    const bool inside = offset >= 0 && static_cast<std::size_t>(offset) + view.size() <= from.size();
+    return inside ? std::string_view(to).substr(static_cast<std::size_t>(offset), view.size()) : view;
+  };
+  for (auto& field : a.fields) field = {moved(field.name, head, a.head), moved(field.value, head, a.head)};
+  a.request = request;
+  a.request.method = moved(request.method, head, a.head);
+  a.request.target = moved(moved(request.target, head, a.head), s.target, a.target);
+  a.request.authority = moved(moved(request.authority, head, a.head), s.authority, a.authority);
+  a.request.fields = a.fields;
+  keep_rest(rest);
+  deadline_.disarm();
+  phase_ = Phase::answering;
+  asio::co_spawn(s.context.get_executor(), answer(), [self = shared_from_this()](const std::exception_ptr& failure) {
+    if (failure) {
+      self->abort();  // what it had begun to answer must not look complete
+      self->phase_ = Phase::over;
+      try {
+        std::rethrow_exception(failure);
+      } catch (const std::exception& error) {
+        spdlog::error("a session ended with an internal error: {}", error.what());
+      }
+    }
+    self->advance();
+  });
+}
+
+// `rest` lies at the end of input_, or in scratch while input_ is empty.
+void ClientSession::keep_rest(std::string_view rest) {
+  rest_is_kept_ = true;
+  if (input_.empty()) {
+    input_.append(rest);
+  } else {
+    input_.consume(input_.data().size() - rest.size());
+  }
+}
+
+void ClientSession::refuse_malformed(ParseFault fault) {
+  surroundings_->counters.malformed.fetch_add(1, std::memory_order_relaxed);
+  const int status = fault == ParseFault::target ? 400 : status_of(fault);
+  refuse_request(status, to_string(fault));
+}
+
+void ClientSession::refuse_request(int status, std::string_view text) {
+  keep_alive_ = false;
+  answers_head_ = false;
+  version_ = http::Version::http_1_1;
+  spdlog::info("{}: refused with {}: {}", client_address_, status, text);
+  reply_with_text(*this, status, text);
+  phase_ = Phase::sending;
+}
+
+// ---- answering
+
+// One request, from the handler's first look to the phase that follows it.
+Awaitable<void> ClientSession::answer() {
+  auto& a = *active_;
+  // What was queued for earlier pipelined requests must not wait for this one.
+  if (co_await send_all()) {
+    phase_ = Phase::over;
+    co_return;
+  }
+  const bool has_body = a.has_body();
+  Exchange exchange{.request = a.request,
+                    .body = has_body ? this : nullptr,
+                    .reply = *this,
+                    .client_address = client_address_,
+                    .expects_continue = has_body && a.request.version == http::Version::http_1_1 &&
+                                        http::has_token(a.request.fields, "Expect", "100-continue"),
+                    .on_client_gone = {}};
+  a.body_bytes = a.reply_bytes = 0;
+  a.body_waited = a.reply_waited = a.half_closed_for = Milliseconds{0};
+  a.body_cancelled = false;
+  a.exchange = &exchange;
+  a.watch.arm(watch_interval);
+  co_await surroundings_->handler.answer(exchange);
+  a.watch.disarm();
+  a.exchange = nullptr;
+  if (taken_over_ || aborted_) {
+    phase_ = Phase::over;
+    co_return;
+  }
+  if (!begun_) {
+    spdlog::error("internal error: a request was left without a reply");
+    refuse_request(500, "internal error");
+    co_return;
+  }
+  if (!finished_ || cut_short_) {
+    cut_short_ = true;
+    keep_alive_ = false;
+    surroundings_->counters.cut_short.fetch_add(1, std::memory_order_relaxed);
+  } else if (has_body && !a.parser->done()) {
+    // An unread body stands before the next request. Whether a client that expects 100 will send it is unknown.
+    if (keep_alive_ && !exchange.expects_continue && !a.body_cancelled) co_await skip_rest_of_body();
+    if (!a.parser->done()) keep_alive_ = false;
+  }
+  has_unserved_input_ = !input_.empty();
+  phase_ = keep_alive_ ? Phase::reading : Phase::sending;
+}
 
 Awaitable<error_code> ClientSession::read_more(Milliseconds timeout) {
-  read_expired_ = false;
-  read_deadline_.arm(timeout);
+  auto& a = *active_;
+  a.read_expired = false;
+  a.read_deadline.arm(timeout);
   for (;;) {
     const auto room = input_.room();
     const auto [error, n] = co_await stream_.read_some(room.data(), room.size());
-    if (error == asio::error::operation_aborted && !read_expired_ && !aborted_ && !body_cancelled_) {
+    if (error == asio::error::operation_aborted && !a.read_expired && !aborted_ && !a.body_cancelled) {
       continue;  // the write deadline's cancel() hit us as well
     }
-    read_deadline_.disarm();
-    if (read_expired_) co_return Error::client_timeout;
+    a.read_deadline.disarm();
+    if (a.read_expired) co_return Error::client_timeout;
     if (error || n == 0) co_return Error::client_gone;
     input_.filled(n);
     co_return error_code{};
   }
 }
 
-// Fills request_ from parser_; false where the target or Host is invalid.
-bool ClientSession::interpret() {
-  request_.method = parser_->method();
-  request_.version = parser_->version();
-  request_.fields = parser_->fields();
-  request_.scheme = "http";
-  // Its target is an authority, and what it asks for is not for a gateway (RFC 9112 §3.2.3).
-  if (request_.method == "CONNECT") return false;
-  const auto* host = http::find(request_.fields, "Host");
-  request_.authority = host != nullptr ? host->value : std::string_view{};
-  const auto raw = parser_->target();
-  if (http::is_normal_target(raw)) {
-    request_.target = raw;
-  } else {
-    auto parsed = http::parse_target(request_.method, raw);
-    if (!parsed) return false;
-    target_ = std::move(parsed->target);
-    request_.target = target_;
-    if (!parsed->authority.empty()) {
-      // An absolute-form target replaces Host (RFC 9112 §3.2.2), which must be valid all the same.
-      if (!http::is_valid_authority(request_.authority)) return false;
-      authority_ = std::move(parsed->authority);
-      request_.authority = authority_;
-    }
-  }
-  return http::is_valid_authority(request_.authority);
-}
-
-// Reading the body may move the buffer: the head's views are turned to a copy first.
-void ClientSession::keep_head(std::size_t head_size) {
-  const char* old_begin = input_.data().data();
-  kept_head_.assign(old_begin, head_size);
-  const auto rebase = [&](std::string_view& view) {
-    if (view.data() >= old_begin && view.data() < old_begin + head_size) {
-      view = std::string_view(kept_head_).substr(static_cast<std::size_t>(view.data() - old_begin), view.size());
-    }
-  };
-  for (auto& field : fields_) {
-    rebase(field.name);
-    rebase(field.value);
-  }
-  rebase(request_.method);
-  rebase(request_.target);
-  rebase(request_.authority);
-}
-
-Awaitable<ClientSession::Step> ClientSession::serve(std::size_t head_size) {
-  parser_.emplace(fields_, limits_.fields);
-  if (!parser_->parse_head(input_.data().substr(0, head_size))) {
-    counters_.malformed.fetch_add(1, std::memory_order_relaxed);
-    refuse_request(status_of(parser_->fault()), to_string(parser_->fault()));
-    co_return Step::close;
-  }
-  if (!interpret()) {
-    counters_.malformed.fetch_add(1, std::memory_order_relaxed);
-    refuse_request(400, to_string(ParseFault::target));
-    co_return Step::close;
-  }
-  keep_alive_ = parser_->keeps_alive() && !draining_;
-  begun_ = finished_ = cut_short_ = body_cancelled_ = false;
-  const bool has_body = parser_->framing() != Framing::none;
-  Exchange exchange{.request = request_,
-                    .body = nullptr,
-                    .reply = *this,
-                    .client_address = client_address_,
-                    .expects_continue = false,
-                    .on_client_gone = {}};
-  if (!has_body && handler_.answer_at_once(exchange)) {
-    input_.consume(head_size);
-    co_return keep_alive_ ? Step::proceed : Step::close;
-  }
-  // What was queued for earlier pipelined requests must not wait for this one.
-  if (output_.size() > 0 && co_await send_all()) co_return Step::close;
-  if (has_body) {
-    keep_head(head_size);
-    exchange.body = this;
-    exchange.expects_continue =
-        request_.version == http::Version::http_1_1 && http::has_token(request_.fields, "Expect", "100-continue");
-  }
-  input_.consume(head_size);
-  body_bytes_ = reply_bytes_ = 0;
-  body_waited_ = reply_waited_ = half_closed_for_ = Milliseconds{0};
-  exchange_ = &exchange;
-  watch_.arm(watch_interval);
-  co_await handler_.answer(exchange);
-  watch_.disarm();
-  exchange_ = nullptr;
-  if (taken_over_) co_return Step::close;
-  if (!begun_) {
-    spdlog::error("internal error: a request was left without a reply");
-    refuse_request(500, "internal error");
-    co_return Step::close;
-  }
-  if (!finished_ || cut_short_) {
-    cut_short_ = true;
-    counters_.cut_short.fetch_add(1, std::memory_order_relaxed);
-    co_return Step::close;
-  }
-  if (has_body && !parser_->done()) {
-    // An unread body stands before the next request. Whether a client that expects 100 will send it is unknown.
-    if (keep_alive_ && !exchange.expects_continue && !body_cancelled_) co_await skip_rest_of_body();
-    if (!parser_->done()) keep_alive_ = false;
-  }
-  co_return keep_alive_ ? Step::proceed : Step::close;
-}
-
 Awaitable<void> ClientSession::skip_rest_of_body() {
-  if (const auto n = parser_->length(); n && *n - body_bytes_ > skip_limit) co_return;
-  if (output_.size() > 0 && co_await send_all()) co_return;
+  auto& a = *active_;
+  if (const auto n = a.parser->length(); n && *n - a.body_bytes > skip_limit) co_return;
+  if (co_await send_all()) co_return;
   std::size_t skipped = 0;
-  while (!parser_->done() && skipped < skip_limit) {
+  while (!a.parser->done() && skipped < skip_limit) {
     const auto piece = co_await read();
     if (!piece) co_return;
     skipped += piece->size();
@@ -295,109 +541,190 @@ Awaitable<void> ClientSession::skip_rest_of_body() {
 }
 
 Awaitable<Result<std::string_view>> ClientSession::read() {
+  auto& a = *active_;
+  auto& counters = surroundings_->counters;
   for (;;) {
-    if (body_cancelled_) co_return Error::cancelled;
-    if (parser_->done()) co_return std::string_view{};
+    if (a.body_cancelled) co_return Error::cancelled;
+    if (a.parser->done()) co_return std::string_view{};
     std::string_view piece;
-    input_.consume(parser_->next(input_.data(), piece));
-    if (parser_->fault() != ParseFault::none) {
-      counters_.malformed.fetch_add(1, std::memory_order_relaxed);
+    input_.consume(a.parser->next(input_.data(), piece));
+    if (a.parser->fault() != ParseFault::none) {
+      counters.malformed.fetch_add(1, std::memory_order_relaxed);
       keep_alive_ = false;
       co_return Error::client_malformed_body;
     }
-    body_bytes_ += piece.size();
+    a.body_bytes += piece.size();
     if (!piece.empty()) co_return piece;
-    if (parser_->done()) co_return std::string_view{};
+    if (a.parser->done()) co_return std::string_view{};
     if (!input_.make_room(body_capacity)) {
-      counters_.malformed.fetch_add(1, std::memory_order_relaxed);
+      counters.malformed.fetch_add(1, std::memory_order_relaxed);
       keep_alive_ = false;
       co_return Error::client_malformed_body;  // a chunk line or trailer section without end
     }
     const auto start = SteadyClock::now();
-    const auto error = co_await read_more(allowance(limits_, body_bytes_, body_waited_));
-    body_waited_ += since(start);
-    if (body_cancelled_) co_return Error::cancelled;
+    const auto error = co_await read_more(allowance(surroundings_->limits, a.body_bytes, a.body_waited));
+    a.body_waited += since(start);
+    if (a.body_cancelled) co_return Error::cancelled;
     if (error) {
       keep_alive_ = false;
-      if (error == Error::client_timeout) counters_.timed_out.fetch_add(1, std::memory_order_relaxed);
+      if (error == Error::client_timeout) counters.timed_out.fetch_add(1, std::memory_order_relaxed);
       co_return error;
     }
   }
 }
 
-std::optional<std::uint64_t> ClientSession::length() const { return parser_->length(); }
-const http::FieldList& ClientSession::trailers() const { return parser_->trailers(); }
+std::optional<std::uint64_t> ClientSession::length() const { return active_->parser->length(); }
+const http::FieldList& ClientSession::trailers() const { return active_->parser->trailers(); }
 
 void ClientSession::cancel() {
-  body_cancelled_ = true;
+  active_->body_cancelled = true;
   stream_.cancel();
 }
 
-// ---- output
+// Looks once a second, while a request takes longer than that, whether its client is still there.
+void ClientSession::watch_client() {
+  auto& a = *active_;
+  if (a.exchange == nullptr || taken_over_) return;
+  const auto incoming = stream_.peek();
+  if (incoming == Stream::Incoming::end) a.half_closed_for += watch_interval;
+  const bool gone =
+      incoming == Stream::Incoming::broken || a.half_closed_for >= surroundings_->limits.half_closed_timeout;
+  a.watch.arm(watch_interval);  // who is to be told may be known only later
+  if (!gone) return;
+  if (auto on_client_gone = std::exchange(a.exchange->on_client_gone, nullptr)) on_client_gone();
+}
 
 Awaitable<error_code> ClientSession::send_all() {
-  write_expired_ = false;
-  while (output_.size() > 0) {
-    const auto pieces = output_.pieces();
-    const auto sent = stream_.try_write(pieces.first(std::min<std::size_t>(pieces.size(), 1024)));
+  auto& a = *active_;
+  a.write_expired = false;
+  while (!a.output.empty()) {
+    const auto pieces = a.output.pieces();
+    const auto sent = stream_.try_write(pieces.first(std::min(pieces.size(), most_pieces)));
     if (!sent) {
-      output_.clear();
+      a.output.clear();
       co_return Error::client_gone;
     }
     if (*sent > 0) {
-      reply_bytes_ += *sent;
-      output_.sent(*sent);
+      a.reply_bytes += *sent;
+      a.output.sent(*sent);
       continue;
     }
     const auto start = SteadyClock::now();
-    write_deadline_.arm(allowance(limits_, reply_bytes_, reply_waited_));
-    const auto [error] = co_await stream_.wait_writable();
-    write_deadline_.disarm();
-    reply_waited_ += since(start);
-    if (aborted_ || write_expired_) {
-      if (write_expired_) counters_.timed_out.fetch_add(1, std::memory_order_relaxed);
-      output_.clear();
-      co_return write_expired_ ? Error::client_timeout : Error::client_gone;
+    a.write_deadline.arm(allowance(surroundings_->limits, a.reply_bytes, a.reply_waited));
+    const auto error = co_await stream_.wait_writable();
+    a.write_deadline.disarm();
+    a.reply_waited += since(start);
+    if (aborted_ || a.write_expired) {
+      if (a.write_expired) surroundings_->counters.timed_out.fetch_add(1, std::memory_order_relaxed);
+      a.output.clear();
+      co_return a.write_expired ? Error::client_timeout : Error::client_gone;
     }
     if (error && error != asio::error::operation_aborted) {
-      output_.clear();
+      a.output.clear();
       co_return Error::client_gone;
     }
   }
   co_return error_code{};
 }
 
-void ClientSession::add_connection_lines() {
-  if (draining_) keep_alive_ = false;  // draining may have begun after the request
-  if (!keep_alive_) {
-    output_.add_copy("Connection: close\r\n");
-  } else if (request_.version == http::Version::http_1_0) {
-    output_.add_copy("Connection: keep-alive\r\n");
+// ---- sending
+
+OutputQueue& ClientSession::output() noexcept { return active_ ? active_->output : surroundings_->output; }
+
+// From here on replies are queued in a queue of our own.
+ClientSession::Active& ClientSession::active() {
+  if (!active_) {
+    active_ = std::make_unique<Active>(*this);
+    active_->output.take(surroundings_->output);
+  }
+  return *active_;
+}
+
+// Sends what is queued, as far as it can be sent now. False where the rest must wait (phase sending), or the client is
+// gone (over).
+bool ClientSession::send_now() {
+  while (!output().empty()) {
+    const auto pieces = output().pieces();
+    const auto sent = stream_.try_write(pieces.first(std::min(pieces.size(), most_pieces)));
+    if (!sent) {
+      output().clear();
+      phase_ = Phase::over;
+      return false;
+    }
+    if (*sent == 0) {
+      auto& a = active();
+      if (a.waiting_since == SteadyClock::time_point{}) a.waiting_since = SteadyClock::now();
+      deadline_.arm(allowance(surroundings_->limits, a.reply_bytes, a.reply_waited));
+      phase_ = Phase::sending;
+      return false;
+    }
+    if (active_) active_->note_sent(*sent);
+    output().sent(*sent);
+  }
+  return true;
+}
+
+void ClientSession::after_sending() {
+  if (keep_alive_) {
+    phase_ = Phase::reading;
+    has_unserved_input_ = !input_.empty();
+    return;
+  }
+  if (cut_short_) {
+    phase_ = Phase::over;
+    return;
+  }
+  // Closing with unread input would reset the connection and could destroy the reply on its way (RFC 9112 §9.6).
+  stream_.shutdown_send();
+  input_.clear();
+  deadline_.arm(linger_timeout);
+  phase_ = Phase::lingering;
+}
+
+bool ClientSession::discard() {
+  for (;;) {
+    const auto n = stream_.try_read({surroundings_->input.get(), SessionSurroundings::input_size});
+    if (n && *n == 0) return false;
+    discarded_ += n ? *n : linger_limit;
+    if (discarded_ < linger_limit) continue;
+    phase_ = Phase::over;
+    return true;
   }
 }
 
+std::string_view ClientSession::connection_lines() {
+  if (surroundings_->draining) keep_alive_ = false;  // draining may have begun after the request
+  if (!keep_alive_) return "Connection: close\r\n\r\n";
+  return version_ == http::Version::http_1_0 ? "Connection: keep-alive\r\n\r\n" : "\r\n";
+}
+
 void ClientSession::whole(const WholeReply& reply) {
-  output_.add_view(reply.head);
-  output_.add_copy(reply.more_lines);
-  add_connection_lines();
-  output_.add_copy("\r\n");
-  if (request_.method != "HEAD") output_.add_view(reply.body);
-  output_.retain(reply.retained, reply.release);
+  auto& queue = output();
+  const auto body = answers_head_ ? std::string_view{} : reply.body;
+  if (body.size() <= copied_body) {
+    queue.add_copies({reply.head, reply.more_lines, connection_lines(), body});
+    if (reply.retained != nullptr) reply.release(reply.retained);
+  } else {
+    queue.add_copies({reply.head, reply.more_lines, connection_lines()});
+    queue.add_view(body);
+    queue.retain(reply.retained, reply.release);
+  }
   begun_ = finished_ = true;
 }
 
 Awaitable<error_code> ClientSession::interim(const http::ResponseHead& head) {
-  if (request_.version == http::Version::http_1_0 || begun_) co_return error_code{};
+  if (version_ == http::Version::http_1_0 || begun_) co_return error_code{};
   auto text = fmt::format("HTTP/1.1 {} {}\r\n", head.status,
                           head.reason.empty() ? http::reason_phrase(head.status) : head.reason);
   for (const auto& field : head.fields) fmt::format_to(std::back_inserter(text), "{}: {}\r\n", field.name, field.value);
   text += "\r\n";
-  output_.add_copy(text);
+  output().add_copy(text);
   co_return co_await send_all();
 }
 
 void ClientSession::begin(const http::ResponseHead& head, std::string_view more_lines,
                           std::optional<std::uint64_t> length) {
+  auto& a = *active_;
   begun_ = true;
   std::string text;
   text.reserve(512);
@@ -409,43 +736,42 @@ void ClientSession::begin(const http::ResponseHead& head, std::string_view more_
   text += more_lines;
   const bool never_has_body = head.status < 200 || head.status == 204 || head.status == 304;
   if (head.status == 101) {
-    reply_framing_ = Framing::none;
-  } else if (request_.method == "HEAD" || never_has_body) {
-    reply_framing_ = Framing::none;
+    a.reply_framing = Framing::none;
+  } else if (answers_head_ || never_has_body) {
+    a.reply_framing = Framing::none;
     if (length && head.status != 204) fmt::format_to(std::back_inserter(text), "Content-Length: {}\r\n", *length);
   } else if (length) {
-    reply_framing_ = Framing::length;
-    reply_left_ = *length;
+    a.reply_framing = Framing::length;
+    a.reply_left = *length;
     fmt::format_to(std::back_inserter(text), "Content-Length: {}\r\n", *length);
-  } else if (request_.version == http::Version::http_1_1) {
-    reply_framing_ = Framing::chunked;
+  } else if (version_ == http::Version::http_1_1) {
+    a.reply_framing = Framing::chunked;
     text += "Transfer-Encoding: chunked\r\n";
   } else {
-    reply_framing_ = Framing::until_close;
+    a.reply_framing = Framing::until_close;
     keep_alive_ = false;
   }
-  output_.add_copy(text);
-  if (head.status != 101) add_connection_lines();
-  output_.add_copy("\r\n");
+  a.output.add_copies({text, head.status == 101 ? std::string_view("\r\n") : connection_lines()});
 }
 
 Awaitable<error_code> ClientSession::write(std::string_view piece) {
-  if (piece.empty() || reply_framing_ == Framing::none) co_return error_code{};
-  if (reply_framing_ == Framing::chunked) {
+  auto& a = *active_;
+  if (piece.empty() || a.reply_framing == Framing::none) co_return error_code{};
+  if (a.reply_framing == Framing::chunked) {
     char size_line[20];
     auto* end = std::to_chars(size_line, size_line + 16, piece.size(), 16).ptr;
     *end++ = '\r';
     *end++ = '\n';
-    output_.add_copy({size_line, static_cast<std::size_t>(end - size_line)});
-    output_.add_view(piece);
-    output_.add_copy("\r\n");
+    a.output.add_copy({size_line, static_cast<std::size_t>(end - size_line)});
+    a.output.add_view(piece);
+    a.output.add_copy("\r\n");
   } else {
-    if (reply_framing_ == Framing::length) {
+    if (a.reply_framing == Framing::length) {
       // More than was announced would be read as the next response.
-      piece = piece.substr(0, static_cast<std::size_t>(std::min<std::uint64_t>(piece.size(), reply_left_)));
-      reply_left_ -= piece.size();
+      piece = piece.substr(0, static_cast<std::size_t>(std::min<std::uint64_t>(piece.size(), a.reply_left)));
+      a.reply_left -= piece.size();
     }
-    output_.add_view(piece);
+    a.output.add_view(piece);
   }
   co_return co_await send_all();
 }
@@ -453,23 +779,25 @@ Awaitable<error_code> ClientSession::write(std::string_view piece) {
 Awaitable<error_code> ClientSession::flush() { co_return co_await send_all(); }
 
 void ClientSession::finish(http::FieldSpan trailers) {
-  if (reply_framing_ == Framing::length && reply_left_ > 0) {
+  auto& a = *active_;
+  if (a.reply_framing == Framing::length && a.reply_left > 0) {
     cut_short();
     return;
   }
-  if (reply_framing_ == Framing::chunked) {
-    output_.add_copy("0\r\n");
-    for (const auto& field : trailers) output_.add_copy(fmt::format("{}: {}\r\n", field.name, field.value));
-    output_.add_copy("\r\n");
+  if (a.reply_framing == Framing::chunked) {
+    a.output.add_copy("0\r\n");
+    for (const auto& field : trailers) a.output.add_copy(fmt::format("{}: {}\r\n", field.name, field.value));
+    a.output.add_copy("\r\n");
   }
   finished_ = true;
 }
 
 void ClientSession::cut_short() {
+  auto& a = *active_;
   keep_alive_ = false;
-  if (begun_ && reply_bytes_ == 0 && output_.size() > 0) {
+  if (begun_ && a.reply_bytes == 0 && !a.output.empty()) {
     // Nothing of it has left yet: an error says more than a connection that just ends.
-    output_.clear();
+    a.output.clear();
     reply_with_text(*this, 502, "the origin broke its answer off");
     return;
   }
@@ -480,39 +808,6 @@ Stream* ClientSession::take_over(std::string_view& already_read) {
   taken_over_ = true;
   already_read = input_.data();
   return &stream_;
-}
-
-void ClientSession::refuse_request(int status, std::string_view text) {
-  keep_alive_ = false;
-  spdlog::info("{}: refused with {}: {}", client_address_, status, text);
-  request_ = {};
-  reply_with_text(*this, status, text);
-}
-
-// Closing with unread input would reset the connection and could destroy the reply on its way (RFC 9112 §9.6).
-Awaitable<void> ClientSession::linger() {
-  stream_.shutdown_send();
-  read_expired_ = false;
-  read_deadline_.arm(linger_timeout);
-  char discarded[4096];
-  std::size_t total = 0;
-  while (total < (1UL << 20)) {
-    const auto [error, n] = co_await stream_.read_some(discarded, sizeof discarded);
-    if (error || n == 0) break;
-    total += n;
-  }
-  read_deadline_.disarm();
-}
-
-// Looks once a second, while a request takes longer than that, whether its client is still there.
-void ClientSession::watch_client() {
-  if (exchange_ == nullptr || taken_over_) return;
-  const auto incoming = stream_.peek();
-  if (incoming == Stream::Incoming::end) half_closed_for_ += watch_interval;
-  const bool gone = incoming == Stream::Incoming::broken || half_closed_for_ >= limits_.half_closed_timeout;
-  watch_.arm(watch_interval);  // who is to be told may be known only later
-  if (!gone) return;
-  if (auto on_client_gone = std::exchange(exchange_->on_client_gone, nullptr)) on_client_gone();
 }
 
 }  // namespace larder::net

@@ -16,12 +16,30 @@ bool InputBuffer::make_room(std::size_t limit) {
     return true;
   }
   if (capacity_ >= limit) return false;
-  const auto larger = std::min(std::max(capacity_ * 2, first_capacity_), std::max(limit, first_capacity_));
-  auto grown = std::make_unique_for_overwrite<char[]>(larger);
-  if (end_ > 0) std::memcpy(grown.get(), block_.get(), end_);
-  block_ = std::move(grown);
-  capacity_ = larger;
+  grow(std::min(std::max(capacity_ * 2, first_capacity_), std::max(limit, first_capacity_)));
   return true;
+}
+
+void InputBuffer::grow(std::size_t capacity) {
+  auto grown = std::make_unique_for_overwrite<char[]>(capacity);
+  const auto content = data();
+  std::copy(content.begin(), content.end(), grown.get());
+  block_ = std::move(grown);
+  capacity_ = capacity;
+  begin_ = 0;
+  end_ = content.size();
+}
+
+void InputBuffer::append(std::string_view bytes) {
+  if (room().size() < bytes.size()) grow(std::max(first_capacity_, data().size() + bytes.size()));
+  std::copy(bytes.begin(), bytes.end(), room().begin());
+  filled(bytes.size());
+}
+
+void InputBuffer::shrink() noexcept {
+  if (!empty()) return;
+  block_.reset();
+  begin_ = end_ = capacity_ = 0;
 }
 
 void InputBuffer::clear() noexcept {

@@ -48,7 +48,7 @@ Awaitable<error_code> OriginConnection::send(std::span<iovec> pieces) {
     auto n = *sent;
     if (n == 0) {
       write_deadline_.arm(read_timeout_);
-      const auto [error] = co_await stream_.wait_writable();
+      const auto error = co_await stream_.wait_writable();
       write_deadline_.disarm();
       if (closed_) co_return Error::cancelled;
       if (write_expired_) co_return Error::origin_timeout;

@@ -1,15 +1,16 @@
 #include "larder/net/output_queue.hpp"
 
-#include <cstring>
+#include <algorithm>
+#include <utility>
 
 namespace larder::net {
 
 char* OutputQueue::scratch(std::size_t n) {
-  if (n > block_size) return large_.emplace_back(std::make_unique<char[]>(n)).get();
+  if (n > block_size_) return large_.emplace_back(std::make_unique_for_overwrite<char[]>(n)).get();
   if (blocks_.empty()) {
-    blocks_.push_back(std::make_unique<char[]>(block_size));
-  } else if (used_ + n > block_size) {
-    if (++block_ == blocks_.size()) blocks_.push_back(std::make_unique<char[]>(block_size));
+    blocks_.push_back(std::make_unique_for_overwrite<char[]>(block_size_));
+  } else if (used_ + n > block_size_) {
+    if (++block_ == blocks_.size()) blocks_.push_back(std::make_unique_for_overwrite<char[]>(block_size_));
     used_ = 0;
   }
   char* at = blocks_[block_].get() + used_;
@@ -23,20 +24,23 @@ void OutputQueue::add_view(std::string_view bytes) {
   size_ += bytes.size();
 }
 
-void OutputQueue::add_copy(std::string_view bytes) {
-  if (bytes.empty()) return;
-  char* copy = scratch(bytes.size());
-  std::memcpy(copy, bytes.data(), bytes.size());
-  size_ += bytes.size();
+void OutputQueue::add_copies(std::initializer_list<std::string_view> parts) {
+  std::size_t bytes = 0;
+  for (const auto part : parts) bytes += part.size();
+  if (bytes == 0) return;
+  char* const copy = scratch(bytes);
+  char* at = copy;
+  for (const auto part : parts) at = std::copy(part.begin(), part.end(), at);
+  size_ += bytes;
   // Copies that follow one another in a block become one piece.
   if (pieces_.size() > first_) {
     auto& last = pieces_.back();
     if (static_cast<char*>(last.iov_base) + last.iov_len == copy) {
-      last.iov_len += bytes.size();
+      last.iov_len += bytes;
       return;
     }
   }
-  pieces_.push_back({copy, bytes.size()});
+  pieces_.push_back({copy, bytes});
 }
 
 void OutputQueue::retain(const void* object, void (*release)(const void*)) {
@@ -67,6 +71,23 @@ void OutputQueue::clear() noexcept {
   if (blocks_.size() > 1) blocks_.resize(1);
   block_ = 0;
   used_ = 0;
+}
+
+void OutputQueue::take(OutputQueue& other) noexcept {
+  if (other.empty()) return;
+  clear();
+  // Blocks of another size must not come into the other queue.
+  blocks_.clear();
+  pieces_.swap(other.pieces_);
+  std::swap(first_, other.first_);
+  std::swap(size_, other.size_);
+  retained_.swap(other.retained_);
+  blocks_.swap(other.blocks_);
+  large_.swap(other.large_);
+  std::swap(block_, other.block_);
+  // Nothing more is put into the blocks that came along: they may be smaller than ours.
+  used_ = block_size_;
+  other.used_ = 0;
 }
 
 }  // namespace larder::net

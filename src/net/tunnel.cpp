@@ -18,8 +18,7 @@ Awaitable<bool> send_all(Stream& stream, std::string_view bytes) {
     const auto sent = stream.try_write({&piece, 1});
     if (!sent) co_return false;
     if (*sent == 0) {
-      const auto [error] = co_await stream.wait_writable();
-      if (error) co_return false;
+      if (co_await stream.wait_writable()) co_return false;
     }
     bytes.remove_prefix(*sent);
   }

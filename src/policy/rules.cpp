@@ -371,13 +371,19 @@ bool Route::has_method(std::string_view method) const noexcept {
 
 RouteMatch RuleSet::match_cache(std::string_view method, std::string_view path) const {
   RouteMatch match;
+  match_cache(method, path, match);
+  return match;
+}
+
+void RuleSet::match_cache(std::string_view method, std::string_view path, RouteMatch& match) const {
+  match.route = nullptr;
+  match.captures.clear();
   for (const auto& route : routes) {
     if (!route.caches() && !route.cache_off) continue;
     if (!route.has_method(method) || !route.path.match(path, &match.captures)) continue;
     match.route = &route;
     break;
   }
-  return match;
 }
 
 std::vector<Selector> RuleSet::purges(const http::RequestHead& request) const {

@@ -65,14 +65,21 @@ void Proxy::count(const policy::Route* route, policy::CacheOutcome outcome) noex
   counters_.routes[index].outcomes[static_cast<std::size_t>(outcome)].add();
 }
 
+namespace {
+// Fields that only a coroutine can act on.
+bool needs_the_story(const http::RequestHead& request) {
+  using http::ControlField;
+  return (request.control.has(ControlField::connection) &&
+          (names_other_fields(request.fields) || asks_for_upgrade(request))) ||
+         (request.control.has(ControlField::origin_conditions) && http::has_origin_preconditions(request.fields));
+}
+}  // namespace
+
 bool Proxy::answer_at_once(net::Exchange& exchange) {
   const auto& request = exchange.request;
   if (request.method != "GET" && request.method != "HEAD") return false;
-  if (shared_.coherence == Coherence::strict || names_other_fields(request.fields) || asks_for_upgrade(request) ||
-      http::has_origin_preconditions(request.fields)) {
-    return false;
-  }
-  match_ = shared_.rules->match_cache(request.method, request.path());
+  if (shared_.coherence == Coherence::strict || needs_the_story(request)) return false;
+  shared_.rules->match_cache(request.method, request.path(), match_);
   if (match_.route == nullptr || match_.route->cache_off) return false;
   policy::canonical_request(request, match_, canonical_);
   const auto found = shared_.memory.find(canonical_, request.fields);
@@ -80,7 +87,9 @@ bool Proxy::answer_at_once(net::Exchange& exchange) {
   const auto now = wall_clock();
   if (!is_trusted(*found.stored, now)) return false;
   policy::RequestCacheControl client;
-  if (shared_.rules->honour_client_directives) client = policy::parse_request_cache_control(request.fields);
+  if (shared_.rules->honour_client_directives && request.control.has(http::ControlField::caching)) {
+    client = policy::parse_request_cache_control(request.fields);
+  }
   const auto& lifetime = found.stored->parts().lifetime;
   const auto reuse = policy::decide_reuse(lifetime, client, now);
   if (reuse.use != policy::Use::serve || !found.stored->can_answer(request)) return false;
@@ -136,8 +145,9 @@ void Proxy::serve_stored(net::Exchange& exchange, const http::RequestHead& reque
   }
   net::WholeReply reply;
 
-  if (http::evaluate_for_cache(request.method, request.fields, parts.status, parts.fields, now) ==
-      http::Precondition::not_modified) {
+  if (request.control.has(http::ControlField::cache_conditions) &&
+      http::evaluate_for_cache(request.method, request.fields, parts.status, parts.fields, now) ==
+          http::Precondition::not_modified) {
     const auto head = changed_head(304, parts.fields, stored->base_key(), belongs_in_304);
     lines_.insert(0, head);
     reply.more_lines = lines_;
@@ -146,8 +156,9 @@ void Proxy::serve_stored(net::Exchange& exchange, const http::RequestHead& reque
   }
 
   const auto& body = stored->body();
-  const auto range = parts.status != 200 ? http::RangeDecision{}
-                     : parts.extent      ? part_decision(request, parts.fields, *parts.extent)
+  const bool may_be_range = parts.status == 200 && request.control.has(http::ControlField::range);
+  const auto range = !may_be_range  ? http::RangeDecision{}
+                     : parts.extent ? part_decision(request, parts.fields, *parts.extent)
                                     : http::decide_range(request.method, request.fields, parts.fields, body.size());
   const auto complete_length = parts.extent ? parts.extent->complete_length : std::optional(body.size());
   const auto bytes_of = [&](http::ByteRange part) {
@@ -156,7 +167,7 @@ void Proxy::serve_stored(net::Exchange& exchange, const http::RequestHead& reque
   };
   const auto all = [](std::string_view) { return true; };
   // Who sent If-Range has the representation's other fields already (RFC 9110 §15.3.7).
-  const bool is_short = http::find(request.fields, "If-Range") != nullptr;
+  const bool is_short = may_be_range && http::find(request.fields, "If-Range") != nullptr;
   const auto of_part = [is_short](std::string_view name) { return !is_short || belongs_in_short_206(name); };
   const auto of_parts = [&](std::string_view name) { return of_part(name) && !http::iequals(name, "Content-Type"); };
   switch (range.kind) {

@@ -1,6 +1,7 @@
 #pragma once
 // Request and response heads as views (RFC 9110 §6.2, RFC 9112 §3 and §4). They own nothing: the parser's
 // buffer or a FieldList behind them does.
+#include <cstdint>
 #include <string_view>
 
 #include "larder/http/field_list.hpp"
@@ -13,6 +14,29 @@ enum class Version : unsigned char {
   http_1_1,  ///< HTTP/1.1
 };
 
+/// Groups of request fields that steer a cache.
+enum class ControlField : std::uint8_t {
+  caching = 1,            ///< Cache-Control, Pragma (RFC 9111 §5.2, §5.4)
+  range = 2,              ///< Range (RFC 9110 §14.2)
+  cache_conditions = 4,   ///< If-None-Match, If-Modified-Since (RFC 9110 §13.1)
+  origin_conditions = 8,  ///< If-Match, If-Unmodified-Since
+  connection = 16,        ///< Connection with more than "keep-alive", Upgrade (RFC 9110 §7.6.1, §7.8)
+};
+
+/// The groups of which a head may hold a field. It saves looking for what is known not to be there.
+class ControlFields {
+ public:
+  static constexpr ControlFields none() noexcept { return ControlFields(0); }
+  static constexpr ControlFields all() noexcept { return ControlFields(0xff); }
+  constexpr void add(ControlField group) noexcept { bits_ = static_cast<std::uint8_t>(bits_ | bit(group)); }
+  [[nodiscard]] constexpr bool has(ControlField group) const noexcept { return (bits_ & bit(group)) != 0; }
+
+ private:
+  explicit constexpr ControlFields(std::uint8_t bits) noexcept : bits_(bits) {}
+  static constexpr std::uint8_t bit(ControlField group) noexcept { return static_cast<std::uint8_t>(group); }
+  std::uint8_t bits_;
+};
+
 /// A request head as the cache sees it. `scheme` and `authority` are those of the target URI (RFC 9110 §7.1):
 /// from the absolute-form target where there is one, else from Host and the connection.
 struct RequestHead {
@@ -22,6 +46,7 @@ struct RequestHead {
   std::string_view authority;  ///< host[:port]; may be empty for HTTP/1.0 without Host
   Version version = Version::http_1_1;
   FieldSpan fields;
+  ControlFields control = ControlFields::all();  ///< groups that `fields` may hold
 
   /// The target up to the first '?'.
   [[nodiscard]] std::string_view path() const noexcept { return target.substr(0, target.find('?')); }

@@ -2,9 +2,13 @@
 // One client connection speaking HTTP/1 (RFC 9112): reads requests strictly, answers pipelined ones in order, hands
 // each to the handler, and bounds everything the client can make big or slow.
 //
-// One coroutine runs the connection. While it awaits the handler, at most one other coroutine (an upload) reads the
-// body through the RequestBody interface; nothing else touches the input buffer then.
+// Between requests there is no coroutine and no buffer. The loop calls on_ready(); bytes are read into scratch that all
+// sessions of a worker share, what can be answered at once is answered from there, and all replies leave in one write.
+// Only a request that must wait for something gets a coroutine and an Active, the state that goes with it. While that
+// coroutine runs, at most one other (an upload) reads the body through the RequestBody interface; nothing else touches
+// the input buffer then.
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -30,40 +34,88 @@ struct SessionCounters {
   std::atomic<std::uint64_t> cut_short{0};  ///< replies that could not be ended
 };
 
-class ClientSession final : public std::enable_shared_from_this<ClientSession>, public RequestBody, public ReplySink {
- public:
-  /// `limits`, `handler`, `counters` and `draining` must outlive the session. While `draining` is true every reply
-  /// closes its connection.
-  ClientSession(Socket socket, DeadlineWheel& wheel, const ClientLimits& limits, const Handler& handler,
-                SessionCounters& counters, const bool& draining);
-  ~ClientSession() override;
+/// What all sessions of one listener share, and scratch that is in use only while one of them runs.
+struct SessionSurroundings {
+  /// All references must outlive the sessions.
+  SessionSurroundings(asio::io_context& loop, DeadlineWheel& deadlines, const ClientLimits& bounds, Handler story,
+                      SessionCounters& counted);
 
-  /// Runs the connection to its end. The caller keeps the shared_ptr alive meanwhile.
-  Awaitable<void> run();
-  /// Answers 503 and closes: for connections over the limit.
-  Awaitable<void> refuse();
+  asio::io_context& context;
+  DeadlineWheel& wheel;
+  const ClientLimits& limits;
+  const Handler handler;
+  SessionCounters& counters;
+  bool draining = false;  ///< while it is true every reply closes its connection
+
+  std::unique_ptr<char[]> input;    ///< input_size bytes
+  std::vector<http::Field> fields;  ///< of the head that is looked at
+  std::string target;               ///< where a target had to be normalised
+  std::string authority;            ///< where a target was in absolute form
+  OutputQueue output;               ///< replies of requests that were read at once
+  static constexpr std::size_t input_size = 64UL << 10;
+};
+
+class ClientSession final : public std::enable_shared_from_this<ClientSession>,
+                            private RequestBody,
+                            private ReplySink,
+                            private StreamUser {
+ public:
+  /// Takes a connected, non-blocking socket over. `client_address`: the peer's, without port.
+  ClientSession(int descriptor, std::string client_address, std::shared_ptr<SessionSurroundings> surroundings);
+  ~ClientSession();
+
+  /// Serves the connection. `on_end` is called once it is over, and may let go of the session.
+  void start(std::function<void(ClientSession&)> on_end);
+  /// Answers 503 and closes: for connections over the limit. Otherwise as start().
+  void refuse(std::function<void(ClientSession&)> on_end);
   /// Closes a connection that waits for its next request; lets a running one finish. For draining.
   void close_if_idle();
   /// Ends it whatever it does.
   void abort();
 
  private:
-  enum class Step : unsigned char { proceed, close };
+  enum class Phase : unsigned char {
+    reading,    ///< waits for a request, or for the rest of its head
+    answering,  ///< a coroutine answers one; the stream is its own
+    sending,    ///< replies wait for room, and nothing is read until they are sent
+    lingering,  ///< all is said; what still comes is dropped until the client closes too
+    over
+  };
+  struct Active;
 
-  // Input.
-  Awaitable<error_code> read_more(Milliseconds timeout);
-  Awaitable<Step> serve(std::size_t head_size);
-  bool interpret();
-  void keep_head(std::size_t head_size);
-  Awaitable<void> skip_rest_of_body();
+  void on_ready() noexcept override;
+  void advance() noexcept;
+  bool step();
+  void expire();
+  void end();
 
-  // Output.
-  Awaitable<error_code> send_all();
-  void add_connection_lines();
+  // Reading.
+  bool read_requests();
+  std::size_t serve(std::string_view data);
+  std::size_t serve_one(std::string_view data);
+  std::size_t serve_unusual(std::string_view data);
+  bool interpret(std::string_view raw_target, http::RequestHead& request);
+  void answer_or_begin(http::RequestHead& request, std::string_view head, std::string_view rest);
+  void begin_exchange(http::RequestHead& request, std::string_view head, std::string_view rest);
+  void keep_rest(std::string_view rest);
+  void wait_for_head();
   void refuse_request(int status, std::string_view text);
-  Awaitable<void> linger();
+  void refuse_malformed(ParseFault fault);
 
+  // Answering.
+  Awaitable<void> answer();
+  Awaitable<error_code> read_more(Milliseconds timeout);
+  Awaitable<void> skip_rest_of_body();
+  Awaitable<error_code> send_all();
   void watch_client();
+
+  // Sending.
+  bool send_now();
+  void after_sending();
+  bool discard();
+  OutputQueue& output() noexcept;
+  Active& active();
+  [[nodiscard]] std::string_view connection_lines();
 
   // RequestBody
   Awaitable<Result<std::string_view>> read() override;
@@ -82,45 +134,29 @@ class ClientSession final : public std::enable_shared_from_this<ClientSession>, 
   [[nodiscard]] bool begun() const noexcept override { return begun_; }
   Stream* take_over(std::string_view& already_read) override;
 
+  const std::shared_ptr<SessionSurroundings> surroundings_;
   Stream stream_;
-  const ClientLimits& limits_;
-  const Handler& handler_;
-  SessionCounters& counters_;
-  const bool& draining_;
-  Deadline read_deadline_;
-  Deadline write_deadline_;
-  Deadline watch_;
-  std::string client_address_;
-
+  Deadline deadline_;  ///< of the phase, but for `answering`
+  const std::string client_address_;
+  std::function<void(ClientSession&)> on_end_;
   InputBuffer input_;
   std::chrono::steady_clock::time_point head_started_{};  ///< when the first part of an unfinished head was read
-  std::size_t seen_ = 0;                                  ///< of the present head, by find_head()
-  std::vector<http::Field> fields_;
-  std::optional<RequestParser> parser_;
-  http::RequestHead request_;
-  std::string kept_head_;
-  std::string target_;     ///< storage of request_.target where it had to be normalised
-  std::string authority_;  ///< storage of request_.authority from an absolute-form target
-  OutputQueue output_;
+  std::size_t seen_ = 0;                                  ///< of an unfinished head, by find_head()
+  std::size_t discarded_ = 0;                             ///< while lingering
+  std::unique_ptr<Active> active_;                        ///< null while nothing is answered or owed
 
-  // Of the present exchange.
-  Exchange* exchange_ = nullptr;
-  std::uint64_t body_bytes_ = 0;
-  Milliseconds body_waited_{0};
-  std::uint64_t reply_bytes_ = 0;
-  Milliseconds reply_waited_{0};
-  Framing reply_framing_ = Framing::none;
-  std::uint64_t reply_left_ = 0;  ///< bytes still owed under Framing::length
-  Milliseconds half_closed_for_{0};
+  // Of the present request.
+  http::Version version_ = http::Version::http_1_1;
+  Phase phase_ = Phase::reading;
+  bool answers_head_ = false;
   bool keep_alive_ = true;
   bool begun_ = false;
   bool finished_ = false;
   bool cut_short_ = false;
   bool taken_over_ = false;
-  bool body_cancelled_ = false;
-  bool read_expired_ = false;
-  bool write_expired_ = false;
-  bool idle_ = false;
+  bool has_unserved_input_ = false;  ///< input_ may hold a whole request
+  bool rest_is_kept_ = false;        ///< what is behind the request that is served lies in input_ already
+  bool advancing_ = false;
   bool aborted_ = false;
 };
 

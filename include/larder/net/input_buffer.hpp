@@ -26,12 +26,18 @@ class InputBuffer {
   bool make_room(std::size_t limit);
   /// `n` bytes were read into room().
   void filled(std::size_t n) noexcept { end_ += n; }
+  /// Puts a copy of `bytes` behind the content, whatever its size.
+  void append(std::string_view bytes);
   /// The first `n` bytes of the content are used.
   void consume(std::size_t n) noexcept { begin_ += n; }
-  /// Drops the content, and the block where it is larger than the first one: idle connections stay small.
+  /// Drops the content, and the block where it is larger than the first one.
   void clear() noexcept;
+  /// Drops the block where it has no content: idle connections stay small.
+  void shrink() noexcept;
 
  private:
+  void grow(std::size_t capacity);
+
   const std::size_t first_capacity_;
   std::unique_ptr<char[]> block_;
   std::size_t capacity_ = 0;

@@ -1,16 +1,15 @@
 #pragma once
 // One listening socket of one worker and the sessions it has accepted.
-#include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <memory>
-#include <unordered_set>
+#include <unordered_map>
 
 #include "larder/net/client_session.hpp"
 
 namespace larder::net {
 
 /// Used on its worker's thread, but for the constructor.
-class Listener {
+class Listener final : private Readiness::Watched {
  public:
   /// Binds and listens at once. With port 0 the system chooses. `shared`: SO_REUSEPORT, so that each worker has a
   /// socket of its own on one port and the kernel spreads the connections. Throws std::exception with a message for the
@@ -22,7 +21,7 @@ class Listener {
   Listener& operator=(const Listener&) = delete;
 
   /// The address and port really bound.
-  [[nodiscard]] asio::ip::tcp::endpoint local_endpoint() const { return acceptor_.local_endpoint(); }
+  [[nodiscard]] asio::ip::tcp::endpoint local_endpoint() const { return local_endpoint_; }
   /// Begins to accept.
   void start();
   /// Stops accepting and closes idle sessions; running requests finish and then close.
@@ -32,18 +31,19 @@ class Listener {
   [[nodiscard]] std::size_t sessions() const noexcept { return sessions_.size(); }
 
  private:
-  using Acceptor = asio::basic_socket_acceptor<asio::ip::tcp, Executor>;
-  Awaitable<void> accept();
-  void begin(Socket socket);
+  void on_events(std::uint32_t events) noexcept override;
+  void on_shutdown() noexcept override {}
+  void watch();
+  void accept();
+  void begin(int descriptor, std::string client_address);
+  void stop_accepting() noexcept;
 
-  asio::io_context& context_;
-  DeadlineWheel& wheel_;
-  const ClientLimits& limits_;
-  const Handler handler_;
-  SessionCounters& counters_;
-  Acceptor acceptor_;
-  std::unordered_set<ClientSession*> sessions_;
-  bool draining_ = false;
+  const std::shared_ptr<SessionSurroundings> surroundings_;
+  Readiness& readiness_;
+  Deadline pause_;  ///< when to try again, while there are no descriptors
+  int descriptor_ = -1;
+  asio::ip::tcp::endpoint local_endpoint_;
+  std::unordered_map<ClientSession*, std::shared_ptr<ClientSession>> sessions_;
 };
 
 }  // namespace larder::net

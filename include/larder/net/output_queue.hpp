@@ -1,5 +1,6 @@
 #pragma once
 // What is to be sent on a connection: views and short copies, gathered so that all of it leaves in one sendmsg.
+#include <initializer_list>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -11,13 +12,16 @@ namespace larder::net {
 /// Not thread-safe. Views added with `add_view` must stay valid until sent, or be covered by `retain`.
 class OutputQueue {
  public:
-  OutputQueue() = default;
+  /// `block_size`: bytes of the blocks that copies lie in; a longer copy gets a block of its own.
+  explicit OutputQueue(std::size_t block_size = 4096) noexcept : block_size_(block_size) {}
   ~OutputQueue() { clear(); }
   OutputQueue(const OutputQueue&) = delete;
   OutputQueue& operator=(const OutputQueue&) = delete;
 
   void add_view(std::string_view bytes);
-  void add_copy(std::string_view bytes);
+  void add_copy(std::string_view bytes) { add_copies({bytes}); }
+  /// Copies of all, one behind the other.
+  void add_copies(std::initializer_list<std::string_view> parts);
   /// `release(object)` is called once all that was queued so far has been sent, or the queue is cleared.
   void retain(const void* object, void (*release)(const void*));
 
@@ -29,20 +33,22 @@ class OutputQueue {
   void sent(std::size_t n) noexcept;
   /// Drops everything and releases what was retained.
   void clear() noexcept;
+  /// Moves everything that `other` holds here. Only while this queue is empty.
+  void take(OutputQueue& other) noexcept;
 
  private:
-  static constexpr std::size_t block_size = 4096;
   struct Retained {
     const void* object;
     void (*release)(const void*);
   };
   char* scratch(std::size_t n);
 
+  std::size_t block_size_;
   std::vector<iovec> pieces_;
   std::size_t first_ = 0;
   std::size_t size_ = 0;
   std::vector<Retained> retained_;
-  std::vector<std::unique_ptr<char[]>> blocks_;  ///< block_size each; kept between replies, but for large ones
+  std::vector<std::unique_ptr<char[]>> blocks_;  ///< block_size_ each; the first is kept between replies
   std::vector<std::unique_ptr<char[]>> large_;
   std::size_t block_ = 0;
   std::size_t used_ = 0;

@@ -1,29 +1,55 @@
 #pragma once
 // A connected byte stream: the one place that knows what it is made of (TCP now; TLS joins here).
+//
+// Edge-triggered: what the kernel has said last of each direction is remembered, and a call that must fail for want of
+// bytes or room is not made. A read that filled less than its room has taken everything, unless the peer has ended its
+// side: that is read too.
 #include <boost/asio/basic_stream_socket.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <span>
 #include <sys/uio.h>
+#include <tuple>
 
 #include "larder/net/awaitable.hpp"
+#include "larder/net/readiness.hpp"
+#include "larder/net/waiter.hpp"
 
 namespace larder::net {
 
+/// What is connected with Asio before it becomes a Stream.
 using Socket = asio::basic_stream_socket<asio::ip::tcp, Executor>;
 
-/// Used on its executor's thread. Operations in flight end with operation_aborted after cancel().
-class Stream {
+/// Who wants to be called instead of waiting in a coroutine.
+class StreamUser {
  public:
-  explicit Stream(Socket socket);
+  StreamUser(const StreamUser&) = delete;
+  StreamUser& operator=(const StreamUser&) = delete;
+  /// Something may be read or written, and no coroutine waits for it. May destroy the stream.
+  virtual void on_ready() noexcept = 0;
 
-  /// Reads what is there, at least one byte; 0 at the end of the stream.
-  auto read_some(char* data, std::size_t size) {
-    return socket_.async_read_some(asio::mutable_buffer(data, size), as_result);
-  }
+ protected:
+  StreamUser() = default;
+  ~StreamUser() = default;
+};
+
+/// Used on its context's thread. Waits in progress end with operation_aborted after cancel() and close().
+class Stream final : private Readiness::Watched {
+ public:
+  /// Takes a connected, non-blocking socket over. Throws where it cannot be watched; then the descriptor is closed.
+  Stream(asio::io_context& context, int descriptor, StreamUser* user = nullptr);
+  /// The same for a socket that Asio has connected.
+  explicit Stream(Socket socket, StreamUser* user = nullptr);
+  ~Stream() { close(false); }
+
+  /// Reads what is there: bytes read, 0 where there is nothing now; asio::error::eof at the end of the stream. `room`
+  /// is not empty.
+  Result<std::size_t> try_read(std::span<char> room) noexcept;
+  /// Waits until there is something and reads it: error and bytes, at least one; asio::error::eof at the end.
+  Awaitable<std::tuple<error_code, std::size_t>> read_some(char* data, std::size_t size);
   /// Sends as much as fits without waiting: bytes sent, 0 where nothing fits now.
   Result<std::size_t> try_write(std::span<const iovec> pieces) noexcept;
   /// Waits until something fits.
-  auto wait_writable() { return socket_.async_wait(Socket::wait_write, as_result); }
+  Awaitable<error_code> wait_writable();
   /// What a look at the incoming side shows, without taking anything.
   enum class Incoming : unsigned char { nothing, bytes, end, broken };
   [[nodiscard]] Incoming peek() noexcept;
@@ -31,11 +57,23 @@ class Stream {
   void shutdown_send() noexcept;
   /// Closes; with `reset` the peer sees a broken connection instead of an orderly end.
   void close(bool reset) noexcept;
-  [[nodiscard]] bool is_open() const noexcept { return socket_.is_open(); }
-  [[nodiscard]] Socket& socket() noexcept { return socket_; }
+  [[nodiscard]] bool is_open() const noexcept { return descriptor_ >= 0; }
+  /// Something is there to be read, as far as is known without asking.
+  [[nodiscard]] bool is_readable() const noexcept { return readable_; }
 
  private:
-  Socket socket_;
+  void on_events(std::uint32_t events) noexcept override;
+  void on_shutdown() noexcept override;
+
+  const Executor executor_;
+  Readiness& readiness_;
+  StreamUser* const user_;
+  int descriptor_;
+  bool readable_ = false;
+  bool writable_ = true;
+  bool ended_ = false;  ///< the peer sends no more, or the connection is broken: only reading shows the rest
+  Waiter reader_;
+  Waiter writer_;
 };
 
 }  // namespace larder::net

@@ -132,6 +132,8 @@ struct RuleSet {
 
   /// For caching: the first route in file order that has `cache:` and matches; route is null where there is none.
   [[nodiscard]] RouteMatch match_cache(std::string_view method, std::string_view path) const;
+  /// The same into `match`, whose room for captures is used again (the hit path).
+  void match_cache(std::string_view method, std::string_view path, RouteMatch& match) const;
   /// Every purge selector of every matching route, expanded for this request.
   [[nodiscard]] std::vector<Selector> purges(const http::RequestHead& request) const;
   /// True where responses of some route are shared by all hosts.

@@ -78,11 +78,16 @@ struct Site {
 
   void open(int receive_buffer = 0) {
     if (!done) end();
+    connect(receive_buffer);
+    session->start([this](ClientSession&) { done = true; });
+  }
+  void connect(int receive_buffer = 0) {
     auto [socket, peer] = test::connected_pair(loop, receive_buffer);
     client = std::move(peer);
-    session = std::make_shared<ClientSession>(std::move(socket), loop.wheel, limits, handler, counters, draining);
+    surroundings = std::make_shared<SessionSurroundings>(loop.context, loop.wheel, limits, handler, counters);
+    socket.native_non_blocking(true);
+    session = std::make_shared<ClientSession>(socket.release(), "127.0.0.1", surroundings);
     done = false;
-    loop.start(session->run(), done);
   }
   void until(const std::function<bool()>& happened, const char* what = "nothing happened") {
     loop.run_until(happened, what);
@@ -106,7 +111,7 @@ struct Site {
   ClientLimits limits;
   Handler handler;
   SessionCounters counters;
-  bool draining = false;
+  std::shared_ptr<SessionSurroundings> surroundings;
   std::map<std::string, Answer> answers;
   std::string at_once_body = "hit";
   int at_once = 0;
@@ -767,13 +772,11 @@ TEST_CASE("lingering has an end") {
 
 TEST_CASE("over the limit") {
   Site site;
-  auto [socket, client] = test::connected_pair(site.loop);
-  const auto session = std::make_shared<ClientSession>(std::move(socket), site.loop.wheel, site.limits, site.handler,
-                                                       site.counters, site.draining);
-  site.loop.run(session->refuse());
-  site.loop.run_until([&, &peer = client] { return peer.ended(); });
-  CHECK(client.received().starts_with("HTTP/1.1 503 "));
-  CHECK(client.has("Connection: close\r\n"));
+  site.connect();
+  site.session->refuse([&](ClientSession&) { site.done = true; });
+  const auto reply = site.to_the_end();
+  CHECK(reply.starts_with("HTTP/1.1 503 "));
+  CHECK(count(reply, "Connection: close\r\n") == 1);
   CHECK(site.counters.refused.load() == 1);
 }
 
@@ -788,7 +791,7 @@ TEST_CASE("draining closes what is idle and lets the rest finish") {
   SUBCASE("fresh") {
     site.open();
     site.loop.settle();
-    site.draining = true;
+    site.surroundings->draining = true;
     site.session->close_if_idle();
     CHECK(site.to_the_end().empty());
   }
@@ -796,7 +799,7 @@ TEST_CASE("draining closes what is idle and lets the rest finish") {
     site.open();
     site.client.send(get("/at-once"));
     site.until_received("hit");
-    site.draining = true;
+    site.surroundings->draining = true;
     site.session->close_if_idle();
     CHECK(site.to_the_end().empty());
   }
@@ -804,7 +807,7 @@ TEST_CASE("draining closes what is idle and lets the rest finish") {
     site.open();
     site.client.send(get("/slow"));
     site.until([&] { return site.answered == 1; });
-    site.draining = true;
+    site.surroundings->draining = true;
     site.session->close_if_idle();
     site.loop.settle();
     CHECK(!site.client.is_over());
@@ -816,7 +819,7 @@ TEST_CASE("draining closes what is idle and lets the rest finish") {
     site.open();
     site.client.send("GET /x HT");
     site.loop.settle();
-    site.draining = true;
+    site.surroundings->draining = true;
     site.session->close_if_idle();
     site.client.send("TP/1.1\r\nHost: a\r\n\r\n");
     CHECK(count(site.to_the_end(), "Connection: close\r\n") == 1);
