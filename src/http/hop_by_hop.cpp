@@ -112,6 +112,8 @@ bool tells_caches(std::string_view name) noexcept {
 void remove_hop_by_hop(FieldList& fields, Sender sender) {
   // Options that are no field of this message are of no interest, so one mark per field is all the memory it takes.
   const FieldSpan all = fields.span();
+  // Connection is one of them, so without any of them there is nothing to remove.
+  if (std::none_of(all.begin(), all.end(), [](const Field& field) { return is_hop_by_hop(field.name); })) return;
   std::vector<bool> marked(all.size());
   for (std::size_t i = 0; i < all.size(); ++i) marked[i] = is_hop_by_hop(all[i].name);
   for (const Field& line : all) {

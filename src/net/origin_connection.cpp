@@ -10,6 +10,8 @@ namespace larder::net {
 namespace {
 constexpr std::size_t first_capacity = 16UL << 10;
 constexpr std::size_t body_capacity = 128UL << 10;
+// A request head that was larger than this does not keep its memory.
+constexpr std::size_t usual_head = 4UL << 10;
 }  // namespace
 
 OriginConnection::OriginConnection(Socket socket, DeadlineWheel& wheel, const OriginParameters& parameters)
@@ -181,6 +183,7 @@ void OriginConnection::reset() {
   fault_ = ParseFault::none;
   read_timeout_ = parameters_.read_timeout;
   input_.clear();
+  if (request_head_.capacity() > usual_head) request_head_ = {};
 }
 
 void OriginConnection::close() noexcept {

@@ -27,6 +27,12 @@ class OriginConnection {
   /// Sends a head or piece in several parts at once.
   Awaitable<error_code> send(std::span<iovec> pieces);
 
+  /// Memory for the head of a request that is to be sent, empty; its bytes stay until the next call.
+  [[nodiscard]] std::string& empty_request_head() noexcept {
+    request_head_.clear();
+    return request_head_;
+  }
+
   /// Reads the next response head, interim (1xx) ones too; call again after an interim one. `for_head_request`: the
   /// response has no body (RFC 9112 §6.3). The head's views stay valid until the next read_head() or reset().
   Awaitable<Result<http::ResponseHead>> read_head(bool for_head_request);
@@ -72,6 +78,7 @@ class OriginConnection {
   Deadline read_deadline_;
   Deadline write_deadline_;
   Deadline idle_deadline_;
+  std::string request_head_;
   InputBuffer input_;
   std::size_t seen_ = 0;
   std::string head_;
