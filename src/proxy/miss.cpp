@@ -21,8 +21,8 @@ class Leadership {
   /// `join_key`: empty where nobody can join.
   Leadership(store::FillTable& table, std::string join_key, std::shared_ptr<store::Fill> fill)
       : table_(table), join_key_(std::move(join_key)), fill_(std::move(fill)) {}
-  Leadership(Leadership&&) noexcept = default;
-  Leadership& operator=(Leadership&&) = delete;
+  Leadership(const Leadership&) = delete;
+  Leadership& operator=(const Leadership&) = delete;
   ~Leadership() {
     if (!fill_) return;
     leave();
@@ -186,7 +186,10 @@ Proxy::Awaitable<bool> Proxy::look_up_remote(TransactionPtr transaction) {
 
 Proxy::Awaitable<void> Proxy::lead(net::Exchange* exchange, TransactionPtr transaction, std::string join_key,
                                    std::shared_ptr<store::Fill> fill) {
-  Leading leading(shared_.fills, exchange, transaction, std::move(join_key), std::move(fill));
+  // Shared, because what is still to come of the answer is read by a coroutine of its own.
+  auto shared_leading =
+      std::make_shared<Leading>(shared_.fills, exchange, transaction, std::move(join_key), std::move(fill));
+  auto& leading = *shared_leading;
   if (exchange != nullptr && asks_redis(*transaction)) {
     const bool found = co_await look_up_remote(transaction);
     if (found) {
@@ -196,12 +199,12 @@ Proxy::Awaitable<void> Proxy::lead(net::Exchange* exchange, TransactionPtr trans
   }
 
   counters_.fills.add();
-  // The second round is for an answer that confirms or completes nothing we have.
-  for (const bool is_first : {true, false}) {
+  // The second round is for an answer that confirms or completes nothing we have: then nothing stored is asked about.
+  for (bool is_first = true;; is_first = false) {
     const auto question = next_question(leading, is_first);
     leading.response = co_await fetch(origins_, question);
     leading.response_time = wall_clock();
-    if (is_of_use(leading)) break;
+    if (is_of_use(leading) || !is_first) break;
     leading.response = {};
   }
   if (serve_stale_on_error(leading) || report_error(leading) || serve_freshened(leading)) co_return;
@@ -230,7 +233,7 @@ Proxy::Awaitable<void> Proxy::lead(net::Exchange* exchange, TransactionPtr trans
   // Our own client reads the fill as every follower does, and must be known as a reader before the first byte.
   std::optional<store::FillReader> own_place;
   if (exchange != nullptr) own_place.emplace(leading.fill);
-  stream(leading);
+  stream(std::move(shared_leading));
   if (own_place) (void)co_await follow(*exchange, transaction, *own_place, true);
 }
 
@@ -378,8 +381,10 @@ Proxy::Labels Proxy::decline(Leading& leading, policy::NotStored reason) {
   return labels;
 }
 
-// Lets the answer stream through the fill: what of it is here at once, the rest in a coroutine of its own.
-void Proxy::stream(Leading& leading) {
+// Lets the answer stream through the fill: what of it is here at once, the rest in a coroutine of its own. The origin's
+// connection goes back as soon as all is read, however slow our client is.
+void Proxy::stream(std::shared_ptr<Leading> shared_leading) {
+  auto& leading = *shared_leading;
   const auto& t = *leading.transaction;
   auto& response = leading.response;
   const auto& completion = leading.completion;
@@ -413,8 +418,7 @@ void Proxy::stream(Leading& leading) {
     response.lease.give_back();
     return;
   }
-  leading.exchange = nullptr;
-  asio::co_spawn(context_.get_executor(), pump(std::make_shared<Leading>(std::move(leading))), asio::detached);
+  asio::co_spawn(context_.get_executor(), pump(std::move(shared_leading)), asio::detached);
 }
 
 // Reads the rest of the body into the fill, whether or not its leader's client is still there.

@@ -101,9 +101,8 @@ net::Awaitable<OriginResponse> fetch(net::OriginPool& pool, const OriginRequest&
         response.error = acquired.error();
       }
     }
-    response.server = tried.back()->authority;
+    response.server = tried.back();
     if (!lease) {
-      response.detail = tried.back()->last_failure;
       // Nothing was sent: another server may be asked, whatever the method.
       if (tried.size() >= pool.server_count() || response.error == Error::origin_busy) co_return response;
       continue;

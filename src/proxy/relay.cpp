@@ -174,9 +174,9 @@ void Proxy::report_origin_error(std::string_view method, std::string_view target
   counters_.origin_errors.add();
   std::string detail = response.error.message();
   if (response.error == net::Error::origin_malformed) detail += fmt::format(" ({})", net::to_string(response.fault));
-  if (response.error == net::Error::origin_unreachable) detail += fmt::format(" ({})", response.detail);
+  if (response.error == net::Error::origin_unreachable) detail += fmt::format(" ({})", response.server->last_failure);
   shared_.origin_errors.report(
-      fmt::format("{} {} at {}: {}", method, target.substr(0, target.find('?')), response.server, detail));
+      fmt::format("{} {} at {}: {}", method, target.substr(0, target.find('?')), response.server->authority, detail));
 }
 
 void Proxy::reply_with_failure(net::Exchange& exchange, const OriginResponse& response, const Labels& labels) {

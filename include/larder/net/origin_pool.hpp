@@ -38,7 +38,7 @@ struct OriginCounters {
 };
 
 /// The servers that a request has been sent to or could not be sent to, in order.
-using TriedServers = boost::container::small_vector<const OriginServer*, 4>;
+using TriedServers = boost::container::small_vector<const OriginServer*, 1>;  // seldom more
 
 class OriginPool;
 

@@ -42,8 +42,7 @@ struct OriginResponse {
   http::ResponseHead head;  ///< views into the lease's connection
   net::error_code error;
   net::ParseFault fault = net::ParseFault::none;  ///< of Error::origin_malformed
-  std::string server;                             ///< authority of the server asked last
-  std::string detail;                             ///< what the system said of a failed connection
+  const net::OriginServer* server = nullptr;      ///< asked last; the pool's
   bool reached = false;            ///< the origin may have acted on the request, although there is no response
   std::shared_ptr<Upload> upload;  ///< null where the request had no body
 };

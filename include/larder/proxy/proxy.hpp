@@ -230,7 +230,7 @@ class Proxy {
   bool serve_freshened(Leading& leading);
   policy::NotStored judge(Leading& leading) const;
   Labels decline(Leading& leading, policy::NotStored reason);
-  void stream(Leading& leading);
+  void stream(std::shared_ptr<Leading> shared_leading);
   Awaitable<void> pump(std::shared_ptr<Leading> leading);
   void finish_fill(Leading& leading);
   Awaitable<Followed> follow(net::Exchange& exchange, TransactionPtr transaction, store::FillReader& reader,

@@ -139,7 +139,7 @@ TEST_CASE("one request after the other, on one connection") {
     site.finish();
     CHECK(!site.response.error);
     CHECK(site.response.head.status == 200);
-    CHECK(site.response.server == "127.0.0.1:" + std::to_string(origin.port()));
+    CHECK(site.response.server->authority == "127.0.0.1:" + std::to_string(origin.port()));
     CHECK(site.read_body() == "ok");
   }
   CHECK(site.interim == std::vector<int>{103, 103, 103});
