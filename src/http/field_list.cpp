@@ -26,9 +26,8 @@ std::size_t after_quoted_string(std::string_view s, std::size_t open) noexcept {
 
 }  // namespace
 
-bool iequals(std::string_view a, std::string_view b) noexcept {
-  if (a.size() != b.size()) return false;
-  for (std::size_t i = 0; i < a.size(); ++i) {
+bool iequals(const char* a, const char* b, std::size_t size) noexcept {
+  for (std::size_t i = 0; i < size; ++i) {
     const auto x = static_cast<unsigned char>(a[i]);
     const auto y = static_cast<unsigned char>(b[i]);
     if (x == y) continue;
@@ -41,7 +40,7 @@ bool iequals(std::string_view a, std::string_view b) noexcept {
 
 const Field* find(FieldSpan fields, std::string_view name) noexcept {
   for (const Field& field : fields) {
-    if (field.name.size() == name.size() && iequals(field.name, name)) return &field;
+    if (iequals(field.name, name)) return &field;
   }
   return nullptr;
 }
@@ -128,6 +127,13 @@ FieldList FieldList::copy_of(FieldSpan fields) {
   }
   for (const Field& field : fields) copy.add(field.name, field.value);
   return copy;
+}
+
+FieldList FieldList::view_of(FieldSpan fields) {
+  FieldList view;
+  view.fields_.reserve(fields.size() + 2);  // a gateway adds Via and perhaps Date
+  view.fields_.assign(fields.begin(), fields.end());
+  return view;
 }
 
 void FieldList::add(std::string_view name, std::string_view value) {

@@ -110,21 +110,26 @@ bool tells_caches(std::string_view name) noexcept {
 }  // namespace
 
 void remove_hop_by_hop(FieldList& fields, Sender sender) {
-  // Options that are no field of this message are of no interest, so one mark per field is all the memory it takes.
+  // Options that are no field of this message are of no interest, so one mark per field is all the memory it takes; and
+  // mostly no option names more than what goes anyway.
   const FieldSpan all = fields.span();
-  std::vector<bool> marked(all.size());
-  for (std::size_t i = 0; i < all.size(); ++i) marked[i] = is_hop_by_hop(all[i].name);
+  std::vector<bool> marked;
   for (const Field& line : all) {
     if (!iequals(line.name, "Connection")) continue;
     ListMembers options(line.value);
     while (const auto option = options.next()) {
+      if (is_hop_by_hop(*option)) continue;
       for (std::size_t i = 0; i < all.size(); ++i) {
-        if (!marked[i] && iequals(all[i].name, *option))
-          marked[i] = sender == Sender::origin ? !tells_caches(*option) : !is_end_to_end(*option);
+        if (!iequals(all[i].name, *option)) continue;
+        if (sender == Sender::origin ? tells_caches(*option) : is_end_to_end(*option)) break;
+        marked.resize(all.size());
+        marked[i] = true;
       }
     }
   }
-  fields.remove_if([&](const Field& field) { return marked[static_cast<std::size_t>(&field - all.data())]; });
+  fields.remove_if([&](const Field& field) {
+    return is_hop_by_hop(field.name) || (!marked.empty() && marked[static_cast<std::size_t>(&field - all.data())]);
+  });
 }
 
 }  // namespace larder::http

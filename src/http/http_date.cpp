@@ -27,7 +27,9 @@ class Reader {
   explicit Reader(std::string_view text) noexcept : rest_(text) {}
 
   void literal(std::string_view expected) noexcept {
-    if (rest_.size() < expected.size() || !iequals(rest_.substr(0, expected.size()), expected)) {
+    const bool stands_here = rest_.starts_with(expected) || (rest_.size() >= expected.size() &&
+                                                             iequals(rest_.data(), expected.data(), expected.size()));
+    if (!stands_here) {
       ok_ = false;
       return;
     }
@@ -53,7 +55,9 @@ class Reader {
   template <std::size_t N>
   int one_of(const std::array<std::string_view, N>& names) noexcept {
     for (std::size_t i = 0; i < N; ++i) {
-      if (rest_.size() >= names[i].size() && iequals(rest_.substr(0, names[i].size()), names[i])) {
+      // Most names differ in their first letter.
+      if (rest_.size() >= names[i].size() && ((rest_[0] ^ names[i][0]) | 0x20) == 0x20 &&
+          iequals(rest_.data(), names[i].data(), names[i].size())) {
         rest_.remove_prefix(names[i].size());
         return static_cast<int>(i);
       }

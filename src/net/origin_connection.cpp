@@ -9,7 +9,11 @@ namespace larder::net {
 
 namespace {
 constexpr std::size_t first_capacity = 16UL << 10;
-constexpr std::size_t body_capacity = 128UL << 10;
+// What a body that comes fast is read in: fewer and larger reads cost less per byte. A connection has as much only until
+// its response ends.
+constexpr std::size_t body_capacity = 256UL << 10;
+// A request head that was larger than this does not keep its memory.
+constexpr std::size_t usual_head = 4UL << 10;
 }  // namespace
 
 OriginConnection::OriginConnection(Socket socket, DeadlineWheel& wheel, const OriginParameters& parameters)
@@ -90,8 +94,30 @@ void OriginConnection::keep_head(std::size_t size) {
   input_.consume(size);
 }
 
+// True where a plain head is here, whole: it is in plain_ then, and its fields are in fields_.
+bool OriginConnection::read_plain_head() {
+  const auto data = input_.data();
+  plain_ = scan_plain_response(data, parameters_.head_size, parameters_.fields, fields_);
+  if (!plain_) return false;
+  parser_.reset();
+  plain_left_ = plain_->length;
+  keep_head(plain_->size);
+  const auto moved = [from = data.data(), to = head_.data()](std::string_view view) {
+    return std::string_view(to + (view.data() - from), view.size());
+  };
+  plain_->reason = moved(plain_->reason);
+  for (auto& field : fields_) field = {moved(field.name), moved(field.value)};
+  return true;
+}
+
 Awaitable<Result<http::ResponseHead>> OriginConnection::read_head(bool for_head_request) {
+  plain_.reset();
   for (;;) {
+    // What was looked at before was not plain, or not whole.
+    if (!for_head_request && seen_ == 0 && !input_.empty() && read_plain_head()) {
+      co_return http::ResponseHead{
+          .status = plain_->status, .reason = plain_->reason, .version = http::Version::http_1_1, .fields = fields_};
+    }
     auto fault = ParseFault::none;
     const auto data = input_.data();
     const auto size = data.empty() ? 0 : find_head(data, seen_, fault);
@@ -134,7 +160,16 @@ Awaitable<Result<http::ResponseHead>> OriginConnection::read_head(bool for_head_
   }
 }
 
+Result<std::string_view> OriginConnection::buffered_plain_body() {
+  const auto piece =
+      input_.data().substr(0, static_cast<std::size_t>(std::min<std::uint64_t>(plain_left_, input_.data().size())));
+  input_.consume(piece.size());
+  plain_left_ -= piece.size();
+  return piece;
+}
+
 Result<std::string_view> OriginConnection::buffered_body() {
+  if (plain_) return buffered_plain_body();
   if (parser_->done() || input_.empty()) return std::string_view{};
   std::string_view piece;
   input_.consume(parser_->next(input_.data(), piece));
@@ -148,14 +183,14 @@ Result<std::string_view> OriginConnection::buffered_body() {
 Awaitable<Result<std::string_view>> OriginConnection::read_body() {
   for (;;) {
     const auto piece = buffered_body();
-    if (!piece || !piece->empty() || parser_->done()) co_return piece;
+    if (!piece || !piece->empty() || body_done()) co_return piece;
     if (!input_.make_room(body_capacity)) {
       fault_ = ParseFault::chunk;
       co_return Error::origin_malformed;
     }
     const auto error = co_await read_more();
     if (error == asio::error::eof) {
-      if (parser_->end_of_stream()) co_return std::string_view{};
+      if (parser_ && parser_->end_of_stream()) co_return std::string_view{};
       co_return Error::origin_closed;
     }
     if (error) co_return error;
@@ -165,6 +200,7 @@ Awaitable<Result<std::string_view>> OriginConnection::read_body() {
 }
 
 bool OriginConnection::is_reusable() const {
+  if (plain_) return !closed_ && plain_left_ == 0 && input_.empty();
   // A 204 that announces a body may yet send one (RFC 9112 §6.1 forbids both).
   if (parser_ && parser_->status() == 204 &&
       (parser_->length().value_or(0) > 0 || http::find(parser_->fields(), "Transfer-Encoding") != nullptr)) {
@@ -175,12 +211,14 @@ bool OriginConnection::is_reusable() const {
 }
 
 void OriginConnection::reset() {
+  plain_.reset();
   parser_.reset();
   seen_ = 0;
   answered_ = false;
   fault_ = ParseFault::none;
   read_timeout_ = parameters_.read_timeout;
   input_.clear();
+  if (request_head_.capacity() > usual_head) request_head_ = {};
 }
 
 void OriginConnection::close() noexcept {

@@ -67,8 +67,11 @@ OriginPool::OriginPool(asio::io_context& context, DeadlineWheel& wheel, const Or
 
 OriginPool::~OriginPool() = default;
 
-OriginServer& OriginPool::choose(const std::vector<const OriginServer*>& tried) {
-  const auto now = SteadyClock::now();
+OriginServer& OriginPool::choose(const TriedServers& tried, std::size_t& next) const {
+  const auto is_paused = [](const OriginServer& server) {
+    return server.paused_until != SteadyClock::time_point{} && server.paused_until > SteadyClock::now();
+  };
+  next = next_;
   OriginServer* paused = nullptr;
   OriginServer* untried = nullptr;
   for (std::size_t i = 0; i < servers_.size(); ++i) {
@@ -76,23 +79,33 @@ OriginServer& OriginPool::choose(const std::vector<const OriginServer*>& tried) 
     const bool was_tried = std::find(tried.begin(), tried.end(), &server) != tried.end();
     if (was_tried) continue;
     if (untried == nullptr) untried = &server;
-    if (server.paused_until > now) {
+    if (is_paused(server)) {
       if (paused == nullptr) paused = &server;
       continue;
     }
-    next_ = (next_ + i + 1) % servers_.size();
+    next = (next_ + i + 1) % servers_.size();
     return server;
   }
   // All are paused or tried: a paused one is better than none, the next in turn better than nothing.
   if (paused != nullptr) return *paused;
   if (untried != nullptr) return *untried;
   auto& server = *servers_[next_ % servers_.size()];
-  next_ = (next_ + 1) % servers_.size();
+  next = (next_ + 1) % servers_.size();
   return server;
 }
 
-Awaitable<Result<OriginLease>> OriginPool::acquire(std::vector<const OriginServer*>& tried, bool fresh) {
-  auto& server = choose(tried);
+OriginLease OriginPool::acquire_kept(TriedServers& tried) {
+  std::size_t next = 0;
+  auto& server = choose(tried, next);
+  auto connection = take_idle(server);
+  if (!connection) return {};
+  next_ = next;
+  tried.push_back(&server);
+  return {*this, server, std::move(connection), true};
+}
+
+Awaitable<Result<OriginLease>> OriginPool::acquire(TriedServers& tried, bool fresh) {
+  auto& server = choose(tried, next_);
   tried.push_back(&server);
   if (!fresh) {
     if (auto connection = take_idle(server)) co_return OriginLease(*this, server, std::move(connection), true);

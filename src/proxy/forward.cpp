@@ -9,10 +9,11 @@
 namespace larder::proxy {
 
 namespace {
-// Written by us, whatever the client sent.
+// Written by us, with or without what the client sent.
 bool is_ours(std::string_view name) {
-  static constexpr std::array<std::string_view, 7> names{
-      "Host", "Content-Length", "Expect", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "Forwarded"};
+  static constexpr std::array<std::string_view, 8> names{
+      "Host",     "Content-Length", "Expect", "Via", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host",
+      "Forwarded"};
   return std::any_of(names.begin(), names.end(), [&](std::string_view own) { return http::iequals(name, own); });
 }
 
@@ -20,49 +21,53 @@ void line(std::string& head, std::string_view name, std::string_view value) {
   head.append(name).append(": ").append(value).append("\r\n");
 }
 
-// The node of a Forwarded "for": an IPv6 address is quoted and bracketed (RFC 7239 §6).
-std::string forwarded_node(std::string_view address) {
-  if (address.find(':') == std::string_view::npos) return std::string(address);
-  return "\"[" + std::string(address) + "]\"";
+// Begins the line of a list: what `fields` have of it comes before what is ours.
+void begin_list(std::string& head, http::FieldSpan fields, std::string_view name) {
+  head.append(name).append(": ");
+  for (const auto& field : fields) {
+    if (http::iequals(field.name, name) && !field.value.empty()) head.append(field.value).append(", ");
+  }
 }
 
-// A Host value as a Forwarded parameter: quoted where it is no token.
-std::string forwarded_host(std::string_view host) { return "\"" + std::string(host) + "\""; }
-
-std::string appended(http::FieldSpan fields, std::string_view name, std::string_view value) {
-  auto all = http::combined(fields, name).value_or("");
-  if (!all.empty()) all += ", ";
-  all += value;
-  return all;
+// The node of a Forwarded "for": an IPv6 address is quoted and bracketed (RFC 7239 §6).
+void append_forwarded_node(std::string& head, std::string_view address) {
+  if (address.find(':') == std::string_view::npos) {
+    head.append(address);
+  } else {
+    head.append("\"[").append(address).append("]\"");
+  }
 }
 }  // namespace
 
-std::string origin_request_head(const http::RequestHead& request, http::FieldSpan fields, std::string_view host,
+void append_origin_request_head(std::string& head, const http::RequestHead& request, std::string_view host,
                                 const ForwardedBody& body, std::string_view upgrade_protocols,
                                 const ForwardParameters& parameters) {
-  std::string head;
-  head.reserve(1024);
+  const auto fields = request.fields;
   head.append(request.method).append(" ").append(request.target).append(" HTTP/1.1\r\n");
   line(head, "Host", host);
   for (const auto& field : fields) {
-    if (is_ours(field.name) || http::iequals(field.name, "Via")) continue;
+    if (is_ours(field.name)) continue;
     line(head, field.name, field.value);
   }
-  const bool client_is_1_0 = request.version == http::Version::http_1_0;
-  line(head, "Via",
-       appended(fields, "Via", std::string(client_is_1_0 ? "1.0 " : "1.1 ") + std::string(parameters.node_name)));
+  begin_list(head, fields, "Via");
+  head.append(parameters.via).append("\r\n");
   const auto known = parameters.trust_forwarded ? fields : http::FieldSpan{};
   if (!parameters.client_address.empty()) {
-    line(head, "X-Forwarded-For", appended(known, "X-Forwarded-For", parameters.client_address));
+    begin_list(head, known, "X-Forwarded-For");
+    head.append(parameters.client_address).append("\r\n");
   }
   line(head, "X-Forwarded-Proto", http::first_value(known, "X-Forwarded-Proto").value_or(request.scheme));
   const auto client_host = http::first_value(known, "X-Forwarded-Host").value_or(request.authority);
   if (!client_host.empty()) line(head, "X-Forwarded-Host", client_host);
-  std::string element;
-  if (!parameters.client_address.empty()) element += "for=" + forwarded_node(parameters.client_address) + ";";
-  if (!request.authority.empty()) element += "host=" + forwarded_host(request.authority) + ";";
-  element += "proto=" + std::string(request.scheme);
-  line(head, "Forwarded", appended(known, "Forwarded", element));
+  begin_list(head, known, "Forwarded");
+  if (!parameters.client_address.empty()) {
+    head.append("for=");
+    append_forwarded_node(head, parameters.client_address);
+    head.append(";");
+  }
+  // Quoted: a port makes it no token.
+  if (!request.authority.empty()) head.append("host=\"").append(request.authority).append("\";");
+  head.append("proto=").append(request.scheme).append("\r\n");
   if (parameters.expects_continue) line(head, "Expect", "100-continue");
   if (body.present) {
     if (body.length) {
@@ -78,19 +83,17 @@ std::string origin_request_head(const http::RequestHead& request, http::FieldSpa
     line(head, "Upgrade", upgrade_protocols);
   }
   head += "\r\n";
-  return head;
 }
 
-http::FieldList response_fields(const http::ResponseHead& response, std::string_view node_name,
+http::FieldList response_fields(const http::ResponseHead& response, std::string_view via,
                                 std::chrono::system_clock::time_point now) {
-  auto fields = http::FieldList::copy_of(response.fields);
+  auto fields = http::FieldList::view_of(response.fields);
   http::remove_hop_by_hop(fields, http::Sender::origin);
   fields.remove_if([](const http::Field& field) {
     return http::iequals(field.name, "Content-Length") || http::iequals(field.name, "X-Cache") ||
            http::iequals(field.name, "X-Cache-Key");
   });
-  const bool is_1_0 = response.version == http::Version::http_1_0;
-  fields.add("Via", std::string(is_1_0 ? "1.0 " : "1.1 ") + std::string(node_name));
+  fields.add_unowned("Via", via);
   if (http::find(fields, "Date") == nullptr) fields.add("Date", http::format_http_date(now));
   return fields;
 }

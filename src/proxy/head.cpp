@@ -10,25 +10,19 @@ Proxy::Awaitable<void> Proxy::head(net::Exchange& exchange, TransactionPtr trans
   counters_.count(t.reason);
   const auto stamp = shared_.log.stamp();
   const auto request_time = wall_clock();
-  const auto origin = origin_request(&exchange, t.request, t.fields, t.client_address);
+  const auto origin = origin_request(&exchange, t.request, t.client_address);
   auto response = co_await fetch(origins_, origin);
   const auto response_time = wall_clock();
-  Labels labels;
-  labels.outcome = policy::CacheOutcome::miss;
   if (response.error) report_origin_error(t.method, t.target, response);
   if ((response.error || policy::is_server_failure(response.head.status)) && may_serve_on_error(t, response_time)) {
-    const auto& lifetime = t.stale->parts().lifetime;
-    labels.outcome = policy::CacheOutcome::stale;
-    labels.detail = response.error ? "origin_error" : "origin_5xx";
-    labels.age = lifetime.current_age(response_time);
-    labels.ttl = lifetime.freshness_lifetime - *labels.age;
-    count(&t.route(), labels.outcome);
+    const auto stale = Labels::from_cache(policy::CacheOutcome::stale, t.stale->parts().lifetime, response_time,
+                                          response.error ? "origin_error" : "origin_5xx");
+    count(&t.route(), stale.outcome);
     const auto form = acceptable_form(t, t.stale);
-    serve_stored(exchange, t.request, form ? form : t.stale, labels, response_time);
+    serve_stored(exchange, t.request, form ? form : t.stale, stale, response_time);
     co_return;
   }
-  labels.key = t.key.key;
-  labels.forward = forward_reason(t.reason);
+  auto labels = Labels::from_origin(t);
   count(&t.route(), labels.outcome);
   if (response.error) {
     labels.detail = "origin_error";
@@ -49,7 +43,7 @@ policy::NotStored Proxy::absorb_head(Transaction& transaction, const OriginRespo
   auto& t = transaction;
   if (t.client.no_store) return policy::NotStored::request_no_store;
   const auto length = response.lease.connection().length();
-  const auto answer = response_fields(response.head, shared_.cache.node_name, response_time);
+  const auto answer = response_fields(response.head, via_.of(response.head.version), response_time);
   if (t.stale) {
     if (response.head.status != 200) return policy::NotStored::status;
     const auto& old = t.stale->parts();

@@ -18,8 +18,9 @@ namespace {
 // However a leader ends, also by an exception, its followers must not wait for ever and the table must forget it.
 class Leadership {
  public:
-  Leadership(store::FillTable& table, std::string join_key, std::shared_ptr<store::Fill> fill, bool listed)
-      : table_(table), join_key_(std::move(join_key)), fill_(std::move(fill)), listed_(listed) {}
+  /// `join_key`: empty where nobody can join.
+  Leadership(store::FillTable& table, std::string join_key, std::shared_ptr<store::Fill> fill)
+      : table_(table), join_key_(std::move(join_key)), fill_(std::move(fill)) {}
   Leadership(const Leadership&) = delete;
   Leadership& operator=(const Leadership&) = delete;
   ~Leadership() {
@@ -29,86 +30,127 @@ class Leadership {
   }
   /// No new follower from now on.
   void leave() {
-    if (listed_) table_.leave(join_key_, fill_);
-    listed_ = false;
+    if (!join_key_.empty()) table_.leave(join_key_, fill_);
+    join_key_.clear();
   }
   [[nodiscard]] bool has_ended() const noexcept { return !fill_; }
-  void answer(const store::StoredPtr& stored, policy::CacheOutcome outcome) {
-    leave();
-    std::exchange(fill_, nullptr)->answer(stored, outcome);
-  }
-  void decline() {
-    leave();
-    std::exchange(fill_, nullptr)->decline();
-  }
-  void fail(int status) {
-    leave();
-    std::exchange(fill_, nullptr)->fail(status);
-  }
-  /// The pump ends the fill from here on.
-  void hand_over() { fill_ = nullptr; }
+  void complete(store::StoredPtr stored, http::FieldSpan trailers) { end()->complete(std::move(stored), trailers); }
+  void answer(const store::StoredPtr& stored, policy::CacheOutcome outcome) { end()->answer(stored, outcome); }
+  void decline() { end()->decline(); }
+  void fail(int status) { end()->fail(status); }
 
  private:
+  std::shared_ptr<store::Fill> end() {
+    leave();
+    return std::exchange(fill_, nullptr);
+  }
+
   store::FillTable& table_;
   std::string join_key_;
   std::shared_ptr<store::Fill> fill_;
-  bool listed_;
 };
 
 }  // namespace
 
+// A fill on the way to its answer, and the request that leads it.
+struct Proxy::Leading {
+  Leading(store::FillTable& table, net::Exchange* client, TransactionPtr of, std::string join_key,
+          std::shared_ptr<store::Fill> its_fill)
+      : exchange(client),
+        transaction(std::move(of)),
+        fill(std::move(its_fill)),
+        is_listed(!join_key.empty()),
+        leadership(table, std::move(join_key), fill) {}
+
+  net::Exchange* exchange;  ///< null where no client waits: a refresh in the background
+  TransactionPtr transaction;
+  std::shared_ptr<store::Fill> fill;
+  bool is_listed;  ///< the answer is for everyone, so it must be whole
+  Leadership leadership;
+
+  // What the origin was asked, and its answer.
+  Question question;
+  policy::TimePoint request_time;
+  policy::TimePoint response_time;
+  OriginResponse response;
+  std::shared_ptr<Completion> completion;  ///< the answer is the missing part of what is stored
+  bool has_part = false;                   ///< it is the missing part of what the client wants a range of
+  policy::Lifetime lifetime;               ///< of what may be stored
+  std::optional<std::uint64_t> length;
+
+  /// The client's own Range and preconditions may be asked.
+  [[nodiscard]] bool passes_range() const noexcept { return exchange != nullptr && !is_listed; }
+};
+
 Proxy::Awaitable<void> Proxy::miss(net::Exchange& exchange, TransactionPtr transaction) {
   counters_.count(transaction->reason);
-  auto join_key = transaction->key.canonical;
-  bool joined_variant = false;
   // A range is the answer to one request alone, unless it is cut from a whole that is validated first.
   const auto& stale = transaction->stale;
   const bool is_shared =
       transaction->may_join && (http::find(transaction->fields, "Range") == nullptr || transaction->method != "GET" ||
                                 (stale && stale->is_complete() && stale->has_validator()));
-  for (;;) {
-    store::FillTicket ticket;
-    if (is_shared) ticket = shared_.fills.join(join_key, transaction->subject(), shared_.log, wall_clock());
-    bool listed = true;
-    if (ticket.role == store::FillRole::follow) {
-      store::FillReader reader(ticket.fill);
-      const auto followed = co_await follow(exchange, transaction, reader, false);
-      if (followed == Followed::replied) co_return;
-      if (followed == Followed::other_variant && !joined_variant) {
-        // The fill's selecting header fields are now known: those who share mine share the next fill.
-        const auto view = reader.view();
-        const auto& encoding = view.stored ? view.stored->parts().selecting : view.head->selecting;
-        join_key += '\0';
-        join_key += policy::selecting_fields(policy::selecting_names(encoding), transaction->fields);
-        joined_variant = true;
-        continue;
-      }
-      ticket.role = store::FillRole::alone;
-    }
-    if (ticket.role == store::FillRole::alone) {
-      listed = false;
-      ticket.fill = shared_.fills.unlisted(shared_.log);
-      if (!ticket.fill) {
-        counters_.count(policy::NotStored::fill_budget);
-        Labels labels;
-        labels.outcome = policy::CacheOutcome::miss;
-        labels.key = transaction->key.key;
-        labels.forward = forward_reason(transaction->reason);
-        labels.detail = policy::to_string(policy::NotStored::fill_budget);
-        const auto* content = transaction->content ? &*transaction->content : nullptr;
-        co_await relay(exchange, transaction->request, labels, &transaction->route(), content);
-        co_return;
-      }
-    }
-    co_await lead(&exchange, transaction, std::move(join_key), std::move(ticket.fill), listed);
-    co_return;
+  if (!is_shared) return go_alone(exchange, std::move(transaction));
+  const auto& join_key = transaction->key.canonical;
+  auto ticket = shared_.fills.join(join_key, transaction->subject(), shared_.log, wall_clock());
+  switch (ticket.role) {
+    case store::FillRole::lead:
+      return lead(&exchange, transaction, join_key, std::move(ticket.fill));
+    case store::FillRole::follow:
+      return join(exchange, std::move(transaction), std::move(ticket.fill));
+    case store::FillRole::alone:
+      break;
   }
+  return go_alone(exchange, std::move(transaction));
 }
 
-// Asks Redis, once per request. True where what it found is in transaction->stale and may be served as it is.
+// Follows a fill; where its answer is another variant, the fill of its own variant.
+Proxy::Awaitable<void> Proxy::join(net::Exchange& exchange, TransactionPtr transaction,
+                                   std::shared_ptr<store::Fill> fill) {
+  std::optional<store::FillReader> reader(std::move(fill));
+  auto followed = co_await follow(exchange, transaction, *reader, false);
+  if (followed == Followed::other_variant) {
+    // The fill's selecting header fields are now known: those who share mine share the next fill.
+    const auto view = reader->view();
+    const auto& encoding = view.stored ? view.stored->parts().selecting : view.head->selecting;
+    auto join_key = transaction->key.canonical;
+    join_key += '\0';
+    join_key += policy::selecting_fields(policy::selecting_names(encoding), transaction->fields);
+    auto ticket = shared_.fills.join(join_key, transaction->subject(), shared_.log, wall_clock());
+    if (ticket.role == store::FillRole::lead) {
+      reader.reset();
+      co_await lead(&exchange, transaction, std::move(join_key), std::move(ticket.fill));
+      co_return;
+    }
+    if (ticket.role == store::FillRole::follow) {
+      reader.emplace(std::move(ticket.fill));
+      followed = co_await follow(exchange, transaction, *reader, false);
+    }
+  }
+  reader.reset();
+  if (followed != Followed::replied) co_await go_alone(exchange, transaction);
+}
+
+// Asks for this client only; what comes may be stored all the same. The caller keeps the transaction until it is
+// answered.
+Proxy::Awaitable<void> Proxy::go_alone(net::Exchange& exchange, TransactionPtr transaction) {
+  if (auto fill = shared_.fills.unlisted(shared_.log)) {
+    return lead(&exchange, std::move(transaction), {}, std::move(fill));
+  }
+  counters_.count(policy::NotStored::fill_budget);
+  auto labels = Labels::from_origin(*transaction);
+  labels.detail = policy::to_string(policy::NotStored::fill_budget);
+  const auto* content = transaction->content ? &*transaction->content : nullptr;
+  return relay(exchange, transaction->request, labels, &transaction->route(), content);
+}
+
+bool Proxy::asks_redis(const Transaction& transaction) const noexcept {
+  return transaction.may_ask_redis && remote_->is_readable();
+}
+
+// Asks Redis, once per request, where asks_redis() says so. True where what it found is in transaction->stale and may
+// be served as it is.
 Proxy::Awaitable<bool> Proxy::look_up_remote(TransactionPtr transaction) {
   auto& t = *transaction;
-  if (!t.may_ask_redis || !remote_->is_readable()) co_return false;
   t.may_ask_redis = false;
   auto key = t.key.key;
   auto canonical = t.key.canonical;
@@ -143,147 +185,41 @@ Proxy::Awaitable<bool> Proxy::look_up_remote(TransactionPtr transaction) {
 }
 
 Proxy::Awaitable<void> Proxy::lead(net::Exchange* exchange, TransactionPtr transaction, std::string join_key,
-                                   std::shared_ptr<store::Fill> fill, bool listed) {
-  auto& t = *transaction;
-  const auto& rule = t.route().store;
-  Leadership leadership(shared_.fills, join_key, fill, listed);
-
-  // Serves a stored response to the followers, unless they were told to go on alone, and to our own client, if any.
-  const auto serve = [&](const store::StoredPtr& stored, policy::CacheOutcome outcome, std::string_view detail) {
-    const bool is_shared = !leadership.has_ended();
-    if (is_shared) leadership.answer(stored, outcome);
-    if (exchange == nullptr) return;
-    const auto now = wall_clock();
-    const auto& lifetime = stored->parts().lifetime;
-    Labels labels;
-    labels.outcome = outcome;
-    labels.detail = detail;
-    labels.ttl = lifetime.freshness_lifetime - lifetime.current_age(now);
-    labels.age = lifetime.current_age(now);
-    if (outcome == policy::CacheOutcome::revalidated) {
-      labels.forward = "stale";
-      labels.forward_status = 304;
-      labels.stored = is_shared;
-    }
-    count(&t.route(), outcome);
-    const auto form = acceptable_form(t, stored);
-    serve_stored(*exchange, t.request, form ? form : stored, labels, now);
-  };
-
-  if (exchange != nullptr) {
+                                   std::shared_ptr<store::Fill> fill) {
+  // Shared, because what is still to come of the answer is read by a coroutine of its own.
+  auto shared_leading =
+      std::make_shared<Leading>(shared_.fills, exchange, transaction, std::move(join_key), std::move(fill));
+  auto& leading = *shared_leading;
+  if (exchange != nullptr && asks_redis(*transaction)) {
     const bool found = co_await look_up_remote(transaction);
     if (found) {
-      const auto now = wall_clock();
-      counters_.redis_hits.add();
-      const bool fresh = t.stale->parts().lifetime.is_fresh(now);
-      const auto stored = t.stale;
-      // Stale by leave of this client's max-stale: nobody else has given it.
-      if (policy::decide_reuse(stored->parts().lifetime, {}, now).use == policy::Use::revalidate) leadership.decline();
-      serve(stored, fresh ? policy::CacheOutcome::hit : policy::CacheOutcome::stale, "redis");
-      if (policy::decide_reuse(stored->parts().lifetime, t.client, now).use ==
-          policy::Use::serve_stale_and_revalidate) {
-        refresh_in_background(transaction);
-      }
+      serve_found_in_redis(leading);
       co_return;
     }
   }
 
   counters_.fills.add();
-  OriginResponse response;
-  policy::TimePoint request_time;
-  policy::TimePoint response_time;
-  const bool passes_range = exchange != nullptr && !listed;
-  const std::string* content = t.content ? &*t.content : nullptr;
-  Question question;
-  std::shared_ptr<Completion> completion;
-  bool has_part = false;  // the missing part of what the client wants a range of
-  // The second round is for an answer that confirms or completes nothing we have.
-  for (int round = 0; round < 2; ++round) {
-    question = make_question(t, passes_range, listed || round == 1);
-    request_time = wall_clock();
-    auto origin = origin_request(exchange, t.request, question.fields, t.client_address, content);
-    origin.on_connection = nullptr;  // a fill goes on without its leader's client
-    response = co_await fetch(origins_, origin);
-    response_time = wall_clock();
-    if (response.error) break;
-    const auto status = response.head.status;
-    if (question.validates && status == 304) {
-      if (!policy::confirms(response.head.fields, t.stale->parts().fields) ||
-          !is_confirmed_by(*t.stale, response.head.fields)) {
-        t.stale = find_confirmed(t, response.head.fields);
-      }
-      if (t.stale) break;
-    } else if (question.gap && (status == 206 || status == 416)) {
-      if (status == 206 && passes_range) has_part = is_missing_part(t, question, response);
-      if (status == 206 && !passes_range) {
-        completion = complete(t, question, response, request_time, response_time);
-      }
-      if (has_part || completion) break;
-      counters_.count(policy::NotStored::changed);
-      drop(*t.stale);
-      t.stale = nullptr;
-    } else {
-      break;
-    }
-    response = OriginResponse{};
+  // The second round is for an answer that confirms or completes nothing we have: then nothing stored is asked about.
+  for (bool is_first = true;; is_first = false) {
+    const auto question = next_question(leading, is_first);
+    leading.response = co_await fetch(origins_, question);
+    leading.response_time = wall_clock();
+    if (is_of_use(leading) || !is_first) break;
+    leading.response = {};
   }
+  if (serve_stale_on_error(leading) || report_error(leading) || serve_freshened(leading)) co_return;
 
-  const bool origin_failed = response.error || policy::is_server_failure(response.head.status);
-  if (response.error) report_origin_error(t.method, t.target, response);
-  if (origin_failed && may_serve_on_error(t, response_time)) {
-    serve(t.stale, policy::CacheOutcome::stale, response.error ? "origin_error" : "origin_5xx");
+  auto& response = leading.response;
+  const bool asked_for_range = http::find(leading.question.fields, "Range") != nullptr;
+  if (response.head.status == 206 && leading.passes_range() && asked_for_range) {
+    leading.leadership.decline();
+    co_await serve_part(*exchange, transaction, response, leading.has_part, leading.fill->stamp(), leading.request_time,
+                        leading.response_time);
     co_return;
   }
-  if (response.error) {
-    leadership.fail(status_of(response.error));
-    if (exchange != nullptr) {
-      Labels labels;
-      labels.outcome = policy::CacheOutcome::miss;
-      labels.key = t.key.key;
-      labels.forward = forward_reason(t.reason);
-      labels.detail = "origin_error";
-      count(&t.route(), labels.outcome);
-      reply_with_failure(*exchange, response, labels);
-    }
-    co_return;
-  }
-  if (response.head.status == 304 && question.validates) {
-    const auto answer = response_fields(response.head, shared_.cache.node_name, response_time);
-    const auto freshened = freshen(t, answer, fill->stamp(), request_time, response_time);
-    if (freshened.reason != policy::NotStored::none) leadership.decline();
-    serve(freshened.stored, policy::CacheOutcome::revalidated, {});
-    co_return;
-  }
-  const bool asked_for_range = http::find(question.fields, "Range") != nullptr;
-  if (response.head.status == 206 && passes_range && asked_for_range) {
-    leadership.decline();
-    co_await serve_part(*exchange, transaction, response, has_part, fill->stamp(), request_time, response_time);
-    co_return;
-  }
-
-  auto lifetime =
-      completion ? completion->lifetime : policy::compute_lifetime(response.head, rule, request_time, response_time);
-  auto reason = completion ? policy::NotStored::none : policy::storable(t.request, response.head, rule, lifetime);
-  if (response.head.status == 101) reason = policy::NotStored::upgrade;
-  // A part that nobody asked for, or a refresh of the whole that got one.
-  if (response.head.status == 206 && !completion) reason = policy::NotStored::partial_content;
-  const auto length = completion ? completion->length : response.lease.connection().length();
-  if (reason == policy::NotStored::none && length && *length > shared_.cache.max_object) {
-    reason = policy::NotStored::too_large;
-  }
-  if (reason != policy::NotStored::none) {
-    counters_.count(reason);
-    leadership.decline();
-    if (listed) {
-      shared_.fills.remember_unstorable(t.key.canonical, response_time + shared_.cache.unstorable_memory);
-    }
+  if (const auto reason = judge(leading); reason != policy::NotStored::none) {
+    const auto labels = decline(leading, reason);
     if (exchange == nullptr) co_return;
-    Labels labels;
-    labels.outcome = policy::CacheOutcome::miss;
-    labels.key = t.key.key;
-    labels.forward = forward_reason(t.reason);
-    labels.detail = policy::to_string(reason);
-    count(&t.route(), labels.outcome);
     if (response.head.status == 101) {
       response.error = net::Error::origin_malformed;
       response.lease.connection().close();
@@ -296,10 +232,166 @@ Proxy::Awaitable<void> Proxy::lead(net::Exchange* exchange, TransactionPtr trans
 
   // Our own client reads the fill as every follower does, and must be known as a reader before the first byte.
   std::optional<store::FillReader> own_place;
-  if (exchange != nullptr) own_place.emplace(fill);
+  if (exchange != nullptr) own_place.emplace(leading.fill);
+  stream(std::move(shared_leading));
+  if (own_place) (void)co_await follow(*exchange, transaction, *own_place, true);
+}
+
+// Serves a stored response to the followers, unless they were told to go on alone, and to our own client, if any.
+void Proxy::serve(Leading& leading, const store::StoredPtr& stored, policy::CacheOutcome outcome,
+                  std::string_view detail) {
+  const bool is_shared = !leading.leadership.has_ended();
+  if (is_shared) leading.leadership.answer(stored, outcome);
+  if (leading.exchange == nullptr) return;
+  const auto& t = *leading.transaction;
+  const auto now = wall_clock();
+  auto labels = Labels::from_cache(outcome, stored->parts().lifetime, now, detail);
+  if (outcome == policy::CacheOutcome::revalidated) {
+    labels.forward = "stale";
+    labels.forward_status = 304;
+    labels.stored = is_shared;
+  }
+  count(&t.route(), outcome);
+  const auto form = acceptable_form(t, stored);
+  serve_stored(*leading.exchange, t.request, form ? form : stored, labels, now);
+}
+
+void Proxy::serve_found_in_redis(Leading& leading) {
+  const auto& t = *leading.transaction;
+  const auto stored = t.stale;
+  const auto& lifetime = stored->parts().lifetime;
+  const auto now = wall_clock();
+  counters_.redis_hits.add();
+  // Stale by leave of this client's max-stale: nobody else has given it.
+  if (policy::decide_reuse(lifetime, {}, now).use == policy::Use::revalidate) leading.leadership.decline();
+  serve(leading, stored, lifetime.is_fresh(now) ? policy::CacheOutcome::hit : policy::CacheOutcome::stale, "redis");
+  if (policy::decide_reuse(lifetime, t.client, now).use == policy::Use::serve_stale_and_revalidate) {
+    refresh_in_background(leading.transaction);
+  }
+}
+
+// What the origin is asked next. Its views are those of `leading`.
+OriginRequest Proxy::next_question(Leading& leading, bool is_first) {
+  const auto& t = *leading.transaction;
+  leading.question = make_question(t, leading.passes_range(), leading.is_listed || !is_first);
+  leading.request_time = wall_clock();
+  auto request = t.request;
+  request.fields = leading.question.fields;
+  auto origin = origin_request(leading.exchange, request, t.client_address, t.content ? &*t.content : nullptr);
+  origin.on_connection = nullptr;  // a fill goes on without its leader's client
+  return origin;
+}
+
+// False where the answer is about a stored response and does not fit to any: then that is not asked about again.
+bool Proxy::is_of_use(Leading& leading) {
+  auto& t = *leading.transaction;
+  const auto& question = leading.question;
+  const auto& response = leading.response;
+  if (response.error) return true;
+  const auto status = response.head.status;
+  if (question.validates && status == 304) {
+    if (!policy::confirms(response.head.fields, t.stale->parts().fields) ||
+        !is_confirmed_by(*t.stale, response.head.fields)) {
+      t.stale = find_confirmed(t, response.head.fields);
+    }
+    return t.stale != nullptr;
+  }
+  if (!question.gap || (status != 206 && status != 416)) return true;
+  if (status == 206 && leading.passes_range()) leading.has_part = is_missing_part(t, question, response);
+  if (status == 206 && !leading.passes_range()) {
+    leading.completion = complete(t, question, response, leading.request_time, leading.response_time);
+  }
+  if (leading.has_part || leading.completion) return true;
+  counters_.count(policy::NotStored::changed);
+  drop(*t.stale);
+  t.stale = nullptr;
+  return false;
+}
+
+bool Proxy::serve_stale_on_error(Leading& leading) {
+  const auto& t = *leading.transaction;
+  const auto& response = leading.response;
+  if (response.error) report_origin_error(t.method, t.target, response);
+  if (!response.error && !policy::is_server_failure(response.head.status)) return false;
+  if (!may_serve_on_error(t, leading.response_time)) return false;
+  serve(leading, t.stale, policy::CacheOutcome::stale, response.error ? "origin_error" : "origin_5xx");
+  return true;
+}
+
+// There is no answer: tells everyone so.
+bool Proxy::report_error(Leading& leading) {
+  const auto& t = *leading.transaction;
+  const auto& response = leading.response;
+  if (!response.error) return false;
+  leading.leadership.fail(status_of(response.error));
+  if (leading.exchange == nullptr) return true;
+  auto labels = Labels::from_origin(t);
+  labels.detail = "origin_error";
+  count(&t.route(), labels.outcome);
+  reply_with_failure(*leading.exchange, response, labels);
+  return true;
+}
+
+// The origin has confirmed what is stored.
+bool Proxy::serve_freshened(Leading& leading) {
+  const auto& response = leading.response;
+  if (response.head.status != 304 || !leading.question.validates) return false;
+  const auto answer = response_fields(response.head, via_.of(response.head.version), leading.response_time);
+  const auto freshened =
+      freshen(*leading.transaction, answer, leading.fill->stamp(), leading.request_time, leading.response_time);
+  if (freshened.reason != policy::NotStored::none) leading.leadership.decline();
+  serve(leading, freshened.stored, policy::CacheOutcome::revalidated, {});
+  return true;
+}
+
+// May the answer be stored, for how long, and how long is it?
+policy::NotStored Proxy::judge(Leading& leading) const {
+  const auto& t = *leading.transaction;
+  const auto& head = leading.response.head;
+  auto reason = policy::NotStored::none;
+  if (leading.completion) {
+    leading.lifetime = leading.completion->lifetime;
+    leading.length = leading.completion->length;
+  } else {
+    const auto& rule = t.route().store;
+    leading.lifetime = policy::compute_lifetime(head, rule, leading.request_time, leading.response_time);
+    leading.length = leading.response.lease.connection().length();
+    reason = policy::storable(t.request, head, rule, leading.lifetime);
+    if (head.status == 101) reason = policy::NotStored::upgrade;
+    // A part that nobody asked for, or a refresh of the whole that got one.
+    if (head.status == 206) reason = policy::NotStored::partial_content;
+  }
+  if (reason == policy::NotStored::none && leading.length && *leading.length > shared_.cache.max_object) {
+    reason = policy::NotStored::too_large;
+  }
+  return reason;
+}
+
+// The answer is for our own client alone, with these labels: followers go on by themselves, and the next do not queue.
+Proxy::Labels Proxy::decline(Leading& leading, policy::NotStored reason) {
+  const auto& t = *leading.transaction;
+  counters_.count(reason);
+  leading.leadership.decline();
+  if (leading.is_listed) {
+    shared_.fills.remember_unstorable(t.key.canonical, leading.response_time + shared_.cache.unstorable_memory);
+  }
+  auto labels = Labels::from_origin(t);
+  labels.detail = policy::to_string(reason);
+  if (leading.exchange != nullptr) count(&t.route(), labels.outcome);
+  return labels;
+}
+
+// Lets the answer stream through the fill: what of it is here at once, the rest in a coroutine of its own. The origin's
+// connection goes back as soon as all is read, however slow our client is.
+void Proxy::stream(std::shared_ptr<Leading> shared_leading) {
+  auto& leading = *shared_leading;
+  const auto& t = *leading.transaction;
+  auto& response = leading.response;
+  const auto& completion = leading.completion;
+  const auto& fill = leading.fill;
   shared_.fills.forget_unstorable(t.key.canonical);
   store::FillHead head;
-  head.length = length;
+  head.length = leading.length;
   if (completion) {
     head.status = 200;
     head.reason = http::reason_phrase(200);
@@ -307,48 +399,43 @@ Proxy::Awaitable<void> Proxy::lead(net::Exchange* exchange, TransactionPtr trans
   } else {
     head.status = response.head.status;
     head.reason = response.head.reason;
-    head.fields = response_fields(response.head, shared_.cache.node_name, response_time);
+    head.fields =
+        http::FieldList::copy_of(response_fields(response.head, via_.of(response.head.version), leading.response_time));
   }
   head.selecting = selecting_of(t, head.fields);
-  head.shared_fields = policy::stored_fields(head.fields, rule);
-  head.lifetime = lifetime;
+  head.shared_fields = policy::stored_fields(head.fields, t.route().store);
+  head.lifetime = leading.lifetime;
   fill->publish_head(std::move(head));
   if (completion) (void)fill->append(completion->before);
   auto& connection = response.lease.connection();
-  bool broken = false;
   while (!connection.body_done()) {
     const auto piece = connection.buffered_body();
-    broken = !piece;
-    if (broken || piece->empty()) break;
-    if (fill->append(*piece) != store::Append::kept) break;
+    if (!piece || piece->empty() || fill->append(*piece) != store::Append::kept) break;
   }
   if (connection.body_done()) {
     // The usual answer of an API: all of it came with its head.
-    finish_fill(transaction, join_key, fill, lifetime, connection.trailers(), completion);
+    finish_fill(leading);
     response.lease.give_back();
-  } else {
-    auto shared_response = std::make_shared<OriginResponse>(std::move(response));
-    asio::co_spawn(context_.get_executor(), pump(transaction, join_key, fill, shared_response, lifetime, completion),
-                   asio::detached);
+    return;
   }
-  leadership.hand_over();
-  if (own_place) (void)co_await follow(*exchange, transaction, *own_place, true);
+  asio::co_spawn(context_.get_executor(), pump(std::move(shared_leading)), asio::detached);
 }
 
 // Reads the rest of the body into the fill, whether or not its leader's client is still there.
-Proxy::Awaitable<void> Proxy::pump(TransactionPtr transaction, std::string join_key, std::shared_ptr<store::Fill> fill,
-                                   std::shared_ptr<OriginResponse> response, policy::Lifetime lifetime,
-                                   std::shared_ptr<Completion> completion) {
-  Leadership leadership(shared_.fills, join_key, fill, true);
-  auto& connection = response->lease.connection();
+Proxy::Awaitable<void> Proxy::pump(std::shared_ptr<Leading> leading) {
+  const auto& t = *leading->transaction;
+  const auto& fill = leading->fill;
+  auto& response = leading->response;
+  auto& leadership = leading->leadership;
+  auto& connection = response.lease.connection();
   const auto space = std::make_shared<net::WaitPoint>(context_.get_executor());
-  bool listed = true;
+  bool is_kept = true;
   while (!connection.body_done()) {
     const auto piece = co_await connection.read_body();
     if (!piece) {
-      response->error = piece.error();
-      response->fault = connection.fault();
-      report_origin_error(transaction->method, transaction->target, *response);
+      response.error = piece.error();
+      response.fault = connection.fault();
+      report_origin_error(t.method, t.target, response);
       counters_.count(policy::NotStored::incomplete);
       leadership.fail(502);
       co_return;
@@ -359,56 +446,51 @@ Proxy::Awaitable<void> Proxy::pump(TransactionPtr transaction, std::string join_
       co_await space->wait();
       appended = fill->append(*piece);
     }
-    if (appended != store::Append::kept && listed) {
-      listed = false;
+    if (appended != store::Append::kept && is_kept) {
+      is_kept = false;
       counters_.count(policy::NotStored::too_large);
       leadership.leave();
-      shared_.fills.remember_unstorable(transaction->key.canonical, wall_clock() + shared_.cache.unstorable_memory);
+      shared_.fills.remember_unstorable(t.key.canonical, wall_clock() + shared_.cache.unstorable_memory);
     }
     if (appended == store::Append::no_reader) {
       leadership.decline();  // who has joined meanwhile goes on alone
       co_return;
     }
   }
-  finish_fill(transaction, join_key, fill, lifetime, connection.trailers(), completion);
-  leadership.hand_over();
+  finish_fill(*leading);
 }
 
-void Proxy::finish_fill(const TransactionPtr& transaction, const std::string& join_key,
-                        const std::shared_ptr<store::Fill>& fill, const policy::Lifetime& lifetime,
-                        http::FieldSpan trailers, const std::shared_ptr<Completion>& completion) {
+void Proxy::finish_fill(Leading& leading) {
+  const auto& t = *leading.transaction;
+  const auto& fill = leading.fill;
+  const auto& completion = leading.completion;
   if (completion) (void)fill->append(completion->behind);
   auto body = fill->whole_body();
-  store::FillReader reader(fill);
-  const auto head = reader.view().head;
   store::StoredPtr stored;
   if (body) {
     // Trailers are relayed but not stored (RFC 9110 §6.5.1 lets a recipient discard them), so none are announced.
-    auto parts = parts_of(*transaction, fill->stamp(), lifetime, head->fields);
+    const auto head = fill->head();
+    auto parts = parts_of(t, fill->stamp(), leading.lifetime, head->fields);
     parts.status = head->status;
     parts.reason = head->reason;
     parts.body = std::move(body);
     stored = store::StoredResponse::make(std::move(parts));
     (void)keep(stored, fill->stamp());
-    supersede(*transaction, *stored);
+    supersede(t, *stored);
   }
-  shared_.fills.leave(join_key, fill);
-  fill->complete(std::move(stored), trailers);
+  leading.leadership.complete(std::move(stored), leading.response.lease.connection().trailers());
 }
 
 Proxy::Awaitable<Proxy::Followed> Proxy::follow(net::Exchange& exchange, TransactionPtr transaction,
                                                 store::FillReader& reader, bool leads) {
   const auto& t = *transaction;
-  const auto changed = std::make_shared<net::WaitPoint>(context_.get_executor());
+  std::shared_ptr<net::WaitPoint> changed;
   bool begun = false;
-  Labels labels;
-  labels.outcome = policy::CacheOutcome::miss;
-  labels.forward = forward_reason(t.reason);
+  auto labels = Labels::from_origin(t);
   labels.collapsed = !leads;
   if (!leads) counters_.collapsed.add();
   for (;;) {
     const auto view = reader.view();
-    const auto now = wall_clock();
     switch (view.phase) {
       case store::FillPhase::waiting:
         break;
@@ -419,94 +501,19 @@ Proxy::Awaitable<Proxy::Followed> Proxy::follow(net::Exchange& exchange, Transac
       case store::FillPhase::failed:
         if (begun) {
           exchange.reply.cut_short();
-        } else if (may_serve_on_error(t, now)) {
-          labels.outcome = policy::CacheOutcome::stale;
-          labels.forward = {};
-          labels.age = t.stale->parts().lifetime.current_age(now);
-          count(&t.route(), labels.outcome);
-          const auto form = acceptable_form(t, t.stale);
-          serve_stored(exchange, t.request, form ? form : t.stale, labels, now);
         } else {
-          OriginResponse failure;
-          failure.error = view.failure_status == 504   ? net::make_error_code(net::Error::origin_timeout)
-                          : view.failure_status == 503 ? net::make_error_code(net::Error::origin_busy)
-                                                       : net::make_error_code(net::Error::origin_closed);
-          labels.key = t.key.key;
-          count(&t.route(), labels.outcome);
-          reply_with_failure(exchange, failure, labels);
+          reply_with_failure_of_fill(exchange, t, view.failure_status, labels);
         }
         co_return Followed::replied;
-      case store::FillPhase::answered: {
-        if (!policy::selecting_fields_match(view.stored->parts().selecting, t.fields)) {
-          co_return Followed::other_variant;
-        }
-        // A part that was refreshed in the background; or something that was purged before we came.
-        if (!view.stored->can_answer(t.request) || !is_alive(*view.stored)) co_return Followed::go_alone;
-        const auto& lifetime = view.stored->parts().lifetime;
-        // The leader's directives are not ours.
-        if (view.outcome != policy::CacheOutcome::revalidated &&
-            policy::decide_reuse(lifetime, t.client, now).use == policy::Use::revalidate &&
-            (view.outcome != policy::CacheOutcome::stale || !policy::may_serve_on_error(lifetime, t.client, now))) {
-          co_return Followed::go_alone;
-        }
-        const auto form = acceptable_form(t, view.stored);
-        if (!form) co_return Followed::go_alone;
-        labels.outcome = view.outcome;
-        if (view.outcome != policy::CacheOutcome::revalidated) labels.forward = {};
-        labels.age = lifetime.current_age(now);
-        labels.ttl = lifetime.freshness_lifetime - lifetime.current_age(now);
-        count(&t.route(), labels.outcome);
-        serve_stored(exchange, t.request, form, labels, now);
-        co_return Followed::replied;
-      }
+      case store::FillPhase::answered:
+        co_return serve_answer_of_fill(exchange, t, view, labels);
       case store::FillPhase::streaming:
       case store::FillPhase::complete: {
         if (!begun) {
-          if (!leads && !policy::selecting_fields_match(view.head->selecting, t.fields)) {
-            co_return Followed::other_variant;
-          }
-          // Only now is it known to which groups it belongs; one of them may have been purged before we came.
-          if (!leads) {
-            const auto tags = tags_of(t, t.tags, view.head->fields);
-            auto subject = t.subject();
-            subject.tags = tags;
-            if (shared_.log.alive_since(subject, reader.fill().stamp().sequence) != store::Liveness::alive) {
-              co_return Followed::go_alone;
-            }
-          }
-          labels.forward_status = view.head->status;
-          labels.stored = view.phase == store::FillPhase::complete && view.stored != nullptr;
-          count(&t.route(), labels.outcome);
-          // What no-cache="..." and private="..." list is for the leader's client alone, and is not stored.
-          const bool is_whole_head = !leads || !policy::lists_fields(view.head->fields);
-          const auto age = view.head->lifetime.current_age(now);
-          const bool had_age = http::find(view.head->fields, "Age") != nullptr;
-          if (!leads || had_age) labels.age = age;
-          labels.ttl = view.head->lifetime.freshness_lifetime - age;
-          if (labels.stored && is_whole_head) {
-            serve_stored(exchange, t.request, view.stored, labels, now);
-            co_return Followed::replied;
-          }
-          labels.key = t.key.key;
-          std::string lines;
-          append_labels(lines, labels);
-          auto fields = http::FieldList::copy_of(leads ? view.head->fields : view.head->shared_fields);
-          fields.remove("Age");  // written anew among the labels
-          hide_targeted_fields(fields);
-          http::ResponseHead head{.status = view.head->status,
-                                  .reason = view.head->reason,
-                                  .version = http::Version::http_1_1,
-                                  .fields = fields};
-          if (http::evaluate_for_cache(t.method, t.fields, head.status, head.fields, now) ==
-              http::Precondition::not_modified) {
-            head.status = 304;
-            head.reason = {};
-            exchange.reply.begin(head, lines, std::nullopt);
-            exchange.reply.finish({});
-            co_return Followed::replied;
-          }
-          exchange.reply.begin(head, lines, view.head->length);
-          begun = true;
+          const auto refused = leads ? std::nullopt : may_not_read(t, reader, view);
+          if (refused) co_return *refused;
+          begun = begin_reply_from_fill(exchange, t, view, labels);
+          if (!begun) co_return Followed::replied;
         }
         if (!view.bytes.empty()) {
           const auto bytes = view.bytes;
@@ -530,9 +537,105 @@ Proxy::Awaitable<Proxy::Followed> Proxy::follow(net::Exchange& exchange, Transac
         break;
       }
     }
+    if (!changed) changed = std::make_shared<net::WaitPoint>(context_.get_executor());
     reader.on_change(view, [changed] { changed->notify(); });
     co_await changed->wait();
   }
+}
+
+// `status`: what the leader was told.
+void Proxy::reply_with_failure_of_fill(net::Exchange& exchange, const Transaction& transaction, int status,
+                                       Labels labels) {
+  const auto& t = transaction;
+  const auto now = wall_clock();
+  if (may_serve_on_error(t, now)) {
+    const auto stale = Labels::from_cache(policy::CacheOutcome::stale, t.stale->parts().lifetime, now, {});
+    count(&t.route(), stale.outcome);
+    const auto form = acceptable_form(t, t.stale);
+    serve_stored(exchange, t.request, form ? form : t.stale, stale, now);
+    return;
+  }
+  OriginResponse failure;
+  failure.error = status == 504   ? net::make_error_code(net::Error::origin_timeout)
+                  : status == 503 ? net::make_error_code(net::Error::origin_busy)
+                                  : net::make_error_code(net::Error::origin_closed);
+  count(&t.route(), labels.outcome);
+  reply_with_failure(exchange, failure, labels);
+}
+
+// The fill was answered with a stored response: serves it where this request may have it.
+Proxy::Followed Proxy::serve_answer_of_fill(net::Exchange& exchange, const Transaction& transaction,
+                                            const store::FillView& view, Labels labels) {
+  const auto& t = transaction;
+  const auto now = wall_clock();
+  if (!policy::selecting_fields_match(view.stored->parts().selecting, t.fields)) return Followed::other_variant;
+  // A part that was refreshed in the background; or something that was purged before we came.
+  if (!view.stored->can_answer(t.request) || !is_alive(*view.stored)) return Followed::go_alone;
+  const auto& lifetime = view.stored->parts().lifetime;
+  // The leader's directives are not ours.
+  if (view.outcome != policy::CacheOutcome::revalidated &&
+      policy::decide_reuse(lifetime, t.client, now).use == policy::Use::revalidate &&
+      (view.outcome != policy::CacheOutcome::stale || !policy::may_serve_on_error(lifetime, t.client, now))) {
+    return Followed::go_alone;
+  }
+  const auto form = acceptable_form(t, view.stored);
+  if (!form) return Followed::go_alone;
+  auto answer = Labels::from_cache(view.outcome, lifetime, now, {});
+  answer.collapsed = labels.collapsed;
+  if (view.outcome == policy::CacheOutcome::revalidated) answer.forward = labels.forward;
+  count(&t.route(), answer.outcome);
+  serve_stored(exchange, t.request, form, answer, now);
+  return Followed::replied;
+}
+
+// Why a follower must not have the response that streams, if it must not.
+std::optional<Proxy::Followed> Proxy::may_not_read(const Transaction& transaction, store::FillReader& reader,
+                                                   const store::FillView& view) const {
+  const auto& t = transaction;
+  if (!policy::selecting_fields_match(view.head->selecting, t.fields)) return Followed::other_variant;
+  // Only now is it known to which groups it belongs; one of them may have been purged before we came.
+  const auto tags = tags_of(t, t.tags, view.head->fields);
+  auto subject = t.subject();
+  subject.tags = tags;
+  const bool is_alive = shared_.log.alive_since(subject, reader.fill().stamp().sequence) == store::Liveness::alive;
+  return is_alive ? std::nullopt : std::optional(Followed::go_alone);
+}
+
+// False where that was the whole reply.
+bool Proxy::begin_reply_from_fill(net::Exchange& exchange, const Transaction& transaction, const store::FillView& view,
+                                  Labels labels) {
+  const auto& t = transaction;
+  const auto now = wall_clock();
+  const bool leads = !labels.collapsed;
+  labels.forward_status = view.head->status;
+  labels.stored = view.phase == store::FillPhase::complete && view.stored != nullptr;
+  count(&t.route(), labels.outcome);
+  const auto age = view.head->lifetime.current_age(now);
+  const bool had_age = http::find(view.head->fields, "Age") != nullptr;
+  if (!leads || had_age) labels.age = age;
+  labels.ttl = view.head->lifetime.freshness_lifetime - age;
+  // What no-cache="..." and private="..." list is for the leader's client alone, and is not stored.
+  const bool is_whole_head = !leads || !policy::lists_fields(view.head->fields);
+  if (labels.stored && is_whole_head) {
+    serve_stored(exchange, t.request, view.stored, labels, now);
+    return false;
+  }
+  auto fields = http::FieldList::view_of(leads ? view.head->fields : view.head->shared_fields);
+  fields.remove("Age");  // written anew among the labels
+  hide_targeted_fields(fields);
+  http::ResponseHead head{
+      .status = view.head->status, .reason = view.head->reason, .version = http::Version::http_1_1, .fields = fields};
+  lines_.clear();
+  append_labels(lines_, labels);
+  if (http::evaluate_for_cache(t.method, t.fields, head.status, head.fields, now) == http::Precondition::not_modified) {
+    head.status = 304;
+    head.reason = {};
+    exchange.reply.begin(head, lines_, std::nullopt);
+    exchange.reply.finish({});
+    return false;
+  }
+  exchange.reply.begin(head, lines_, view.head->length);
+  return true;
 }
 
 // One refresh at a time: only who leads the fill does anything. The transaction is the refresh's from here on.
@@ -542,7 +645,7 @@ void Proxy::refresh_in_background(const TransactionPtr& transaction) {
   auto ticket = shared_.fills.join(join_key, transaction->subject(), shared_.log, wall_clock());
   if (ticket.role != store::FillRole::lead) return;
   transaction->reason = policy::NotReused::stale;
-  asio::co_spawn(context_.get_executor(), lead(nullptr, transaction, join_key, ticket.fill, true), asio::detached);
+  asio::co_spawn(context_.get_executor(), lead(nullptr, transaction, join_key, ticket.fill), asio::detached);
 }
 
 }  // namespace larder::proxy

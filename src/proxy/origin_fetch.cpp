@@ -30,6 +30,11 @@ net::Awaitable<net::error_code> send_piece(net::OriginConnection& connection, st
   co_return co_await connection.send(all);
 }
 
+void append_head(std::string& head, const OriginRequest& request, std::string_view authority) {
+  const auto host = request.preserve_host && !request.head.authority.empty() ? request.head.authority : authority;
+  append_origin_request_head(head, request.head, host, request.framing, request.upgrade, request.forward);
+}
+
 // Runs beside the reading of the response. `connection` outlives it: end_upload() is awaited before the lease goes.
 net::Awaitable<void> upload_body(net::OriginConnection& connection, net::RequestBody& body, bool chunked,
                                  std::shared_ptr<Upload> upload, net::Milliseconds read_timeout) {
@@ -66,7 +71,7 @@ net::Awaitable<void> upload_body(net::OriginConnection& connection, net::Request
 
 net::Awaitable<OriginResponse> fetch(net::OriginPool& pool, const OriginRequest& request) {
   OriginResponse response;
-  std::vector<const net::OriginServer*> tried;
+  net::TriedServers tried;
   const auto executor = co_await asio::this_coro::executor;
   bool fresh = false;
   pool.count_request();
@@ -87,19 +92,26 @@ net::Awaitable<OriginResponse> fetch(net::OriginPool& pool, const OriginRequest&
   const auto attempts = pool.server_count() + 1;
   for (std::size_t attempt = 0; attempt < attempts; ++attempt) {
     if (attempt > 0) pool.count_retry();
-    auto lease = co_await pool.acquire(tried, fresh);
-    response.server = tried.back()->authority;
+    auto lease = fresh ? net::OriginLease{} : pool.acquire_kept(tried);
     if (!lease) {
-      response.error = lease.error();
-      response.detail = tried.back()->last_failure;
+      auto acquired = co_await pool.acquire(tried, fresh);
+      if (acquired) {
+        lease = std::move(*acquired);
+      } else {
+        response.error = acquired.error();
+      }
+    }
+    response.server = tried.back();
+    if (!lease) {
       // Nothing was sent: another server may be asked, whatever the method.
       if (tried.size() >= pool.server_count() || response.error == Error::origin_busy) co_return response;
       continue;
     }
-    auto& connection = lease->connection();
-    const bool reused = lease->is_reused();
+    auto& connection = lease.connection();
+    const bool reused = lease.is_reused();
     if (request.on_connection) request.on_connection(&connection);
-    auto head = request.head(lease->server().authority);
+    auto& head = connection.empty_request_head();
+    append_head(head, request, lease.server().authority);
     std::array<iovec, 2> first{iovec{head.data(), head.size()}, iovec{whole_body.data(), whole_body.size()}};
     const std::span<iovec> all(first);
     response.error = co_await connection.send(all);
@@ -109,13 +121,13 @@ net::Awaitable<OriginResponse> fetch(net::OriginPool& pool, const OriginRequest&
         response.upload = std::make_shared<Upload>(executor);
         // While the client still sends, the origin owes nothing; the client's own limits hold.
         connection.set_read_timeout(std::chrono::hours(24));
-        asio::co_spawn(
-            executor,
-            upload_body(connection, *streamed, request.chunked, response.upload, pool.parameters().read_timeout),
-            [](const std::exception_ptr&) {});
+        asio::co_spawn(executor,
+                       upload_body(connection, *streamed, !request.framing.length, response.upload,
+                                   pool.parameters().read_timeout),
+                       [](const std::exception_ptr&) {});
       }
       for (unsigned interim = 0;; ++interim) {
-        const auto received = co_await connection.read_head(request.method == "HEAD");
+        const auto received = co_await connection.read_head(request.head.method == "HEAD");
         if (!received) {
           response.error = received.error();
           response.fault = connection.fault();
@@ -124,7 +136,7 @@ net::Awaitable<OriginResponse> fetch(net::OriginPool& pool, const OriginRequest&
         if (received->status >= 200 || received->status == 101) {
           if (request.on_connection) request.on_connection(nullptr);
           response.head = *received;
-          response.lease = std::move(*lease);
+          response.lease = std::move(lease);
           response.error = {};
           co_return response;
         }
@@ -151,7 +163,7 @@ net::Awaitable<OriginResponse> fetch(net::OriginPool& pool, const OriginRequest&
     }
     response.reached = true;
     const bool closed = response.error == Error::origin_closed;
-    if (!closed || answered || streamed != nullptr || !http::is_idempotent(request.method)) {
+    if (!closed || answered || streamed != nullptr || !http::is_idempotent(request.head.method)) {
       co_return response;
     }
     // The connection ended before an answer began. A kept one may merely have been too old: the same server is asked

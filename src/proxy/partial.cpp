@@ -56,7 +56,7 @@ std::shared_ptr<Proxy::Completion> Proxy::complete(const Transaction& transactio
   if (part.last + 1 < *length && !old.extent->holds({part.last + 1, *length - 1})) return nullptr;
 
   auto completion = std::make_shared<Completion>();
-  const auto answer = response_fields(response.head, shared_.cache.node_name, response_time);
+  const auto answer = response_fields(response.head, via_.of(response.head.version), response_time);
   completion->fields = policy::freshen(old.fields, answer);
   const auto& rule = transaction.route().store;
   const http::ResponseHead head{.status = 200,
@@ -146,10 +146,7 @@ Proxy::Awaitable<void> Proxy::serve_part(net::Exchange& exchange, TransactionPtr
   if (reason == policy::NotStored::none && part->size() > shared_.cache.max_object) {
     reason = policy::NotStored::too_large;
   }
-  Labels labels;
-  labels.outcome = policy::CacheOutcome::miss;
-  labels.key = t.key.key;
-  labels.forward = forward_reason(t.reason);
+  auto labels = Labels::from_origin(t);
   labels.forward_status = 206;
   labels.ttl = lifetime.freshness_lifetime - lifetime.current_age(response_time);
   count(&t.route(), labels.outcome);
@@ -176,7 +173,7 @@ Proxy::Awaitable<void> Proxy::serve_part(net::Exchange& exchange, TransactionPtr
     }
     co_return;
   }
-  const auto answer = response_fields(response.head, shared_.cache.node_name, response_time);
+  const auto answer = response_fields(response.head, via_.of(response.head.version), response_time);
   std::string bytes;
   if (!completes) {
     BodyCopy copy{.bytes = {}, .most = static_cast<std::size_t>(part->size())};

@@ -15,51 +15,46 @@ namespace {
 constexpr std::uint64_t small_body = 64UL << 10;
 }  // namespace
 
-OriginRequest Proxy::origin_request(net::Exchange* exchange, const http::RequestHead& request, http::FieldSpan fields,
+// `request`: as the client sent it, but with the fields that the origin is sent. What it and the others point at
+// outlives the fetch.
+OriginRequest Proxy::origin_request(net::Exchange* exchange, const http::RequestHead& request,
                                     std::string_view client_address, const std::string* content) const {
   OriginRequest origin;
-  origin.method = request.method;
-  ForwardedBody body;
-  std::string upgrade;
-  ForwardParameters parameters{.node_name = shared_.cache.node_name,
-                               .client_address = client_address,
-                               .trust_forwarded = shared_.trust_forwarded,
-                               .expects_continue = false};
+  origin.head = request;
+  origin.forward = {.via = via_.of(request.version),
+                    .client_address = client_address,
+                    .trust_forwarded = shared_.trust_forwarded,
+                    .expects_continue = false};
+  origin.preserve_host = shared_.preserve_host;
   if (content != nullptr) {
     origin.content = *content;
-    body = {.present = true, .length = content->size()};
+    origin.framing = {.present = true, .length = content->size()};
   }
-  if (exchange != nullptr) {
-    if (exchange->body != nullptr && content == nullptr) {
-      origin.body = exchange->body;
-      body.present = true;
-      body.length = exchange->body->length();
-      origin.chunked = !body.length;
-      parameters.expects_continue = exchange->expects_continue;
-      origin.read_body_first = body.length && *body.length <= small_body && !exchange->expects_continue;
-    }
-    // With a body the tunnel could only begin behind it (RFC 9110 §7.8); nobody does that.
-    if (exchange->body == nullptr && asks_for_upgrade(exchange->request)) {
-      upgrade = http::combined(exchange->request.fields, "Upgrade").value_or("");
-    }
-    origin.on_interim = [exchange](const http::ResponseHead& head) -> Awaitable<net::error_code> {
-      auto interim = head;
-      auto interim_fields = http::FieldList::copy_of(head.fields);
-      http::remove_hop_by_hop(interim_fields, http::Sender::origin);
-      interim.fields = interim_fields;
-      co_return co_await exchange->reply.interim(interim);
-    };
-    origin.on_connection = [exchange](net::OriginConnection* connection) {
-      if (connection == nullptr) {
-        exchange->on_client_gone = nullptr;
-      } else {
-        exchange->on_client_gone = [connection] { connection->close(); };
-      }
-    };
+  if (exchange == nullptr) return origin;
+  if (exchange->body != nullptr && content == nullptr) {
+    origin.body = exchange->body;
+    origin.framing = {.present = true, .length = exchange->body->length()};
+    origin.forward.expects_continue = exchange->expects_continue;
+    origin.read_body_first =
+        origin.framing.length && *origin.framing.length <= small_body && !exchange->expects_continue;
   }
-  origin.head = [this, &request, fields, body, upgrade, parameters](std::string_view authority) {
-    const auto host = shared_.preserve_host && !request.authority.empty() ? request.authority : authority;
-    return origin_request_head(request, fields, host, body, upgrade, parameters);
+  // With a body the tunnel could only begin behind it (RFC 9110 §7.8); nobody does that.
+  if (exchange->body == nullptr && asks_for_upgrade(exchange->request)) {
+    origin.upgrade = http::combined(exchange->request.fields, "Upgrade").value_or("");
+  }
+  origin.on_interim = [exchange](const http::ResponseHead& head) -> Awaitable<net::error_code> {
+    auto interim = head;
+    auto fields = http::FieldList::view_of(head.fields);
+    http::remove_hop_by_hop(fields, http::Sender::origin);
+    interim.fields = fields;
+    co_return co_await exchange->reply.interim(interim);
+  };
+  origin.on_connection = [exchange](net::OriginConnection* connection) {
+    if (connection == nullptr) {
+      exchange->on_client_gone = nullptr;
+    } else {
+      exchange->on_client_gone = [connection] { connection->close(); };
+    }
   };
   return origin;
 }
@@ -67,7 +62,7 @@ OriginRequest Proxy::origin_request(net::Exchange* exchange, const http::Request
 Proxy::Awaitable<void> Proxy::relay(net::Exchange& exchange, const http::RequestHead& request, Labels labels,
                                     const policy::Route* route, const std::string* content) {
   count(route, labels.outcome);
-  const auto origin = origin_request(&exchange, request, request.fields, exchange.client_address, content);
+  const auto origin = origin_request(&exchange, request, exchange.client_address, content);
   auto response = co_await fetch(origins_, origin);
   if (response.error) {
     report_origin_error(request.method, request.target, response);
@@ -88,14 +83,14 @@ Proxy::Awaitable<void> Proxy::relay_response(net::Exchange& exchange, OriginResp
                                              BodyCopy* copy) {
   auto& connection = response.lease.connection();
   auto head = response.head;
-  auto fields = response_fields(head, shared_.cache.node_name, wall_clock());
+  auto fields = response_fields(head, via_.of(head.version), wall_clock());
   hide_targeted_fields(fields);
   head.fields = fields;
-  std::string lines;
   auto complete = labels;
   complete.forward_status = head.status;
-  append_labels(lines, complete);
-  exchange.reply.begin(head, lines, connection.length());
+  lines_.clear();
+  append_labels(lines_, complete);
+  exchange.reply.begin(head, lines_, connection.length());
   // While the origin is silent only a look at the client shows that it is gone.
   exchange.on_client_gone = [&connection] { connection.close(); };
   bool sent_head = false;
@@ -147,7 +142,7 @@ void Proxy::hide_targeted_fields(http::FieldList& fields) const {
 Proxy::Awaitable<void> Proxy::relay_upgraded(net::Exchange& exchange, OriginResponse& response) {
   auto& connection = response.lease.connection();
   auto head = response.head;
-  auto fields = response_fields(head, shared_.cache.node_name, wall_clock());
+  auto fields = response_fields(head, via_.of(head.version), wall_clock());
   const auto protocols = http::combined(head.fields, "Upgrade");
   if (exchange.body != nullptr || !asks_for_upgrade(exchange.request) || !protocols) {
     response.error = net::Error::origin_malformed;
@@ -179,9 +174,9 @@ void Proxy::report_origin_error(std::string_view method, std::string_view target
   counters_.origin_errors.add();
   std::string detail = response.error.message();
   if (response.error == net::Error::origin_malformed) detail += fmt::format(" ({})", net::to_string(response.fault));
-  if (response.error == net::Error::origin_unreachable) detail += fmt::format(" ({})", response.detail);
+  if (response.error == net::Error::origin_unreachable) detail += fmt::format(" ({})", response.server->last_failure);
   shared_.origin_errors.report(
-      fmt::format("{} {} at {}: {}", method, target.substr(0, target.find('?')), response.server, detail));
+      fmt::format("{} {} at {}: {}", method, target.substr(0, target.find('?')), response.server->authority, detail));
 }
 
 void Proxy::reply_with_failure(net::Exchange& exchange, const OriginResponse& response, const Labels& labels) {

@@ -14,7 +14,13 @@ namespace larder::proxy {
 
 Proxy::Proxy(Shared& shared, boost::asio::io_context& context, net::DeadlineWheel& wheel, net::OriginPool& origins,
              RemoteStore* remote, WorkerCounters& counters)
-    : shared_(shared), context_(context), wheel_(wheel), origins_(origins), remote_(remote), counters_(counters) {}
+    : shared_(shared),
+      context_(context),
+      wheel_(wheel),
+      origins_(origins),
+      remote_(remote),
+      counters_(counters),
+      via_(shared.cache.node_name) {}
 
 net::Handler Proxy::handler() {
   return {.answer_at_once = [this](net::Exchange& exchange) { return answer_at_once(exchange); },
@@ -86,22 +92,14 @@ bool Proxy::is_confirmed_by(const store::StoredResponse& stored, http::FieldSpan
 Proxy::Awaitable<void> Proxy::answer(net::Exchange& exchange) {
   counters_.requests.add();
   // From here on only end-to-end fields count, for the key as for the origin.
-  auto fields = http::FieldList::copy_of(exchange.request.fields);
+  auto fields = http::FieldList::view_of(exchange.request.fields);
   http::remove_hop_by_hop(fields);
   auto request = exchange.request;
-  const bool passes = pass_max_forwards(request.method, fields);
   request.fields = fields;
-  if (!passes) {
-    reply_with_text(exchange.reply, request.method == "OPTIONS" ? 200 : 405, "Max-Forwards is used up here");
-    co_return;
-  }
-
-  Labels labels;
   auto reason = policy::NotReused::method;
   const policy::Route* route = nullptr;
   if (request.method == "GET" || request.method == "HEAD") {
-    const auto match = shared_.rules->match_cache(request.method, request.path());
-    route = match.route;
+    route = shared_.rules->match_cache(request.method, request.path()).route;
     if (route == nullptr) {
       reason = policy::NotReused::no_route;
     } else if (route->cache_off) {
@@ -111,12 +109,24 @@ Proxy::Awaitable<void> Proxy::answer(net::Exchange& exchange) {
     } else if (exchange.body != nullptr || http::has_origin_preconditions(fields)) {
       reason = policy::NotReused::expectation;
     } else {
-      co_await get(exchange, request, std::nullopt);
-      co_return;
+      return get(exchange, make_transaction(request, exchange.client_address, std::nullopt));
     }
-  } else if (request.method == "QUERY") {
-    const auto match = shared_.rules->match_cache(request.method, request.path());
-    route = match.route;
+  }
+  return answer_uncached(exchange, std::move(fields), route, reason);
+}
+
+// All but GET and HEAD, and what of these the cache has no part in, for that reason.
+Proxy::Awaitable<void> Proxy::answer_uncached(net::Exchange& exchange, http::FieldList fields,
+                                              const policy::Route* route, policy::NotReused reason) {
+  const bool passes = pass_max_forwards(exchange.request.method, fields);
+  auto request = exchange.request;
+  request.fields = fields;
+  if (!passes) {
+    reply_with_text(exchange.reply, request.method == "OPTIONS" ? 200 : 405, "Max-Forwards is used up here");
+    co_return;
+  }
+  if (request.method == "QUERY") {
+    route = shared_.rules->match_cache(request.method, request.path()).route;
     const bool is_small = exchange.body == nullptr || exchange.body->length().value_or(0) <= largest_query;
     if (route == nullptr) {
       reason = policy::NotReused::no_route;
@@ -133,6 +143,7 @@ Proxy::Awaitable<void> Proxy::answer(net::Exchange& exchange) {
     co_return;
   }
   counters_.count(reason);
+  Labels labels;
   labels.outcome = policy::CacheOutcome::bypass;
   labels.forward = forward_reason(reason);
   labels.detail = policy::to_string(reason);
@@ -216,11 +227,8 @@ bool Proxy::serve_if_usable(net::Exchange& exchange, const TransactionPtr& trans
     t.reason = reuse.use == policy::Use::revalidate ? reuse.reason : policy::NotReused::incomplete;
     return false;
   }
-  Labels labels;
-  labels.outcome = reuse.use == policy::Use::serve ? policy::CacheOutcome::hit : policy::CacheOutcome::stale;
-  labels.ttl = lifetime.freshness_lifetime - lifetime.current_age(now);
-  labels.age = lifetime.current_age(now);
-  labels.detail = tier;
+  const auto outcome = reuse.use == policy::Use::serve ? policy::CacheOutcome::hit : policy::CacheOutcome::stale;
+  const auto labels = Labels::from_cache(outcome, lifetime, now, tier);
   count(&t.route(), labels.outcome);
   serve_stored(exchange, t.request, form, labels, now);
   if (reuse.use == policy::Use::serve_stale_and_revalidate) {
@@ -230,12 +238,8 @@ bool Proxy::serve_if_usable(net::Exchange& exchange, const TransactionPtr& trans
   return true;
 }
 
-Proxy::Awaitable<void> Proxy::get(net::Exchange& exchange, const http::RequestHead& request,
-                                  std::optional<std::string> content) {
-  const auto transaction = make_transaction(request, exchange.client_address, std::move(content));
+Proxy::Awaitable<void> Proxy::get(net::Exchange& exchange, TransactionPtr transaction) {
   auto& t = *transaction;
-  const auto* route = &t.route();
-
   if (remote_ != nullptr) t.redis_until = remote_->deadline_from_now();
   bool current = true;
   if (shared_.coherence == Coherence::strict) {
@@ -262,7 +266,8 @@ Proxy::Awaitable<void> Proxy::get(net::Exchange& exchange, const http::RequestHe
   // A fill's leader asks Redis for all who follow; what cannot be shared asks by itself.
   const bool wants_range = t.method == "GET" && http::find(t.fields, "Range") != nullptr;
   if (t.method == "HEAD" || wants_range || t.client.only_if_cached) {
-    const bool usable = co_await look_up_remote(transaction);
+    bool usable = asks_redis(t);
+    if (usable) usable = co_await look_up_remote(transaction);
     const auto stored = t.stale;
     if (usable && serve_if_usable(exchange, transaction, stored, "redis")) {
       counters_.redis_hits.add();
@@ -282,12 +287,9 @@ Proxy::Awaitable<void> Proxy::get(net::Exchange& exchange, const http::RequestHe
   if (t.client.no_store) {
     counters_.count(t.reason);
     counters_.count(policy::NotStored::request_no_store);
-    Labels labels;
-    labels.outcome = policy::CacheOutcome::miss;
-    labels.key = t.key.key;
-    labels.forward = forward_reason(t.reason);
+    auto labels = Labels::from_origin(t);
     labels.detail = policy::to_string(policy::NotStored::request_no_store);
-    co_await relay(exchange, t.request, labels, route, t.content ? &*t.content : nullptr);
+    co_await relay(exchange, t.request, labels, &t.route(), t.content ? &*t.content : nullptr);
     co_return;
   }
   co_await miss(exchange, transaction);
@@ -341,7 +343,8 @@ Proxy::Awaitable<void> Proxy::query(net::Exchange& exchange, const http::Request
     co_await relay(exchange, request, labels, route);
     co_return;
   }
-  co_await get(exchange, request, std::move(content));
+  auto transaction = make_transaction(request, exchange.client_address, std::move(content));
+  co_await get(exchange, std::move(transaction));
 }
 
 }  // namespace larder::proxy

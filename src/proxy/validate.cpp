@@ -23,7 +23,7 @@ std::vector<std::string> rule_tags(const store::StoredParts& stored) {
 Proxy::Question Proxy::make_question(const Transaction& transaction, bool passes_range, bool is_shared) const {
   const auto& t = transaction;
   Question question;
-  question.fields = http::FieldList::copy_of(t.fields);
+  question.fields = http::FieldList::view_of(t.fields);
   if (t.stale && t.stale->has_validator() && t.stale->can_answer(t.request)) {
     question.validates = true;
     policy::add_validators(question.fields, t.stale->parts().fields);

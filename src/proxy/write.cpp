@@ -95,7 +95,7 @@ void Proxy::keep_answer_to_post(const http::RequestHead& request, const http::Re
     return;
   }
   const auto transaction = make_transaction(as_get, client_address, std::nullopt);
-  const auto fields = response_fields(head, shared_.cache.node_name, response_time);
+  const auto fields = response_fields(head, via_.of(head.version), response_time);
   auto parts = parts_of(*transaction, stamp, lifetime, fields);
   parts.status = head.status;
   parts.reason = head.reason;
@@ -108,7 +108,7 @@ Proxy::Awaitable<void> Proxy::write(net::Exchange& exchange, const http::Request
   count(nullptr, policy::CacheOutcome::bypass);
   Labels labels;
   labels.forward = "method";
-  const auto origin = origin_request(&exchange, request, request.fields, exchange.client_address);
+  const auto origin = origin_request(&exchange, request, exchange.client_address);
   const auto before = shared_.log.stamp();
   const auto request_time = wall_clock();
   auto response = co_await fetch(origins_, origin);
@@ -158,13 +158,13 @@ Proxy::Awaitable<void> Proxy::write(net::Exchange& exchange, const http::Request
   }
 
   auto head = response.head;
-  auto fields = response_fields(head, shared_.cache.node_name, wall_clock());
+  auto fields = response_fields(head, via_.of(head.version), wall_clock());
   hide_targeted_fields(fields);
   head.fields = fields;
   labels.forward_status = head.status;
-  std::string lines;
-  append_labels(lines, labels);
-  exchange.reply.begin(head, lines, connection.length());
+  lines_.clear();
+  append_labels(lines_, labels);
+  exchange.reply.begin(head, lines_, connection.length());
   bool client_gone = false;
   if (!whole.empty()) client_gone = static_cast<bool>(co_await exchange.reply.write(whole));
   exchange.on_client_gone = [&connection] { connection.close(); };

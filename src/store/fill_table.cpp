@@ -30,15 +30,17 @@ std::uint64_t Fill::slowest() const noexcept {
 }
 
 void Fill::drop_read_segments() {
+  if (segments_.empty()) return;
   const auto read = slowest();
-  while (!segments_.empty() && dropped_ + segments_.front()->size() <= read && segments_.size() > 1) {
-    const auto size = segments_.front()->size();
-    const auto capacity = segments_.front()->capacity();
-    dropped_ += size;
+  auto first_kept = segments_.begin();
+  // The last one is still written to.
+  for (; first_kept + 1 < segments_.end() && dropped_ + (*first_kept)->size() <= read; ++first_kept) {
+    const auto capacity = (*first_kept)->capacity();
+    dropped_ += (*first_kept)->size();
     charged_ -= capacity;
     bytes_in_fills_.fetch_sub(capacity, std::memory_order_relaxed);
-    segments_.pop_front();
   }
+  segments_.erase(segments_.begin(), first_kept);
 }
 
 // The producer is not called any more: it may be gone, with all that its wake would touch.
@@ -85,6 +87,11 @@ Append Fill::append(std::string_view bytes) {
   const auto result = outgrown_ ? Append::unstored : Append::kept;
   wake_readers(lock);
   return result;
+}
+
+std::shared_ptr<const FillHead> Fill::head() {
+  const std::unique_lock lock(mutex_);
+  return head_;
 }
 
 SharedBody Fill::whole_body() {

@@ -1,6 +1,6 @@
 #pragma once
 // Header and trailer fields (RFC 9110 §5) as ordered lists of name/value views.
-// A FieldSpan never owns; a FieldList owns every byte its fields point at, and those bytes never move
+// A FieldSpan never owns; a FieldList owns the bytes that were copied into it, and those bytes never move
 // (they live in blocks), so views taken from a FieldList stay valid while it lives, also across a move.
 #include <cstddef>
 #include <memory>
@@ -21,8 +21,12 @@ struct Field {
 /// Non-owning, ordered view of field lines; repeated names are separate members (RFC 9110 §5.3).
 using FieldSpan = std::span<const Field>;
 
-/// ASCII case-insensitive equality, as RFC 9110 §5.1 asks for field names.
-bool iequals(std::string_view a, std::string_view b) noexcept;
+/// ASCII case-insensitive equality of `size` bytes.
+bool iequals(const char* a, const char* b, std::size_t size) noexcept;
+/// ASCII case-insensitive equality, as RFC 9110 §5.1 asks for field names. Most names differ in length already.
+inline bool iequals(std::string_view a, std::string_view b) noexcept {
+  return a.size() == b.size() && iequals(a.data(), b.data(), a.size());
+}
 
 /// First field of that name, or nullptr. Case-insensitive.
 const Field* find(FieldSpan fields, std::string_view name) noexcept;
@@ -59,8 +63,8 @@ class ListMembers {
 /// True where any member of any field line `name` equals `token`, case-insensitively.
 bool has_token(FieldSpan fields, std::string_view name, std::string_view token) noexcept;
 
-/// Owning, ordered list of field lines. Movable, not copyable (`copy_of` copies in so many words).
-/// Not thread-safe while it is changed; immutable use is.
+/// Owning, ordered list of field lines (but for what `view_of` and `add_unowned` point at). Movable, not copyable
+/// (`copy_of` copies in so many words). Not thread-safe while it is changed; immutable use is.
 class FieldList {
  public:
   FieldList() = default;
@@ -71,6 +75,8 @@ class FieldList {
 
   /// A deep copy of `fields` in one block.
   static FieldList copy_of(FieldSpan fields);
+  /// A list of its own of what `fields` point at, which must outlive it; only what is added is copied.
+  static FieldList view_of(FieldSpan fields);
 
   /// Appends a copy of name and value.
   void add(std::string_view name, std::string_view value);

@@ -10,6 +10,7 @@
 #include "larder/net/input_buffer.hpp"
 #include "larder/net/message_parser.hpp"
 #include "larder/net/parameters.hpp"
+#include "larder/net/response_scanner.hpp"
 #include "larder/net/stream.hpp"
 
 namespace larder::net {
@@ -27,6 +28,12 @@ class OriginConnection {
   /// Sends a head or piece in several parts at once.
   Awaitable<error_code> send(std::span<iovec> pieces);
 
+  /// Memory for the head of a request that is to be sent, empty; its bytes stay until the next call.
+  [[nodiscard]] std::string& empty_request_head() noexcept {
+    request_head_.clear();
+    return request_head_;
+  }
+
   /// Reads the next response head, interim (1xx) ones too; call again after an interim one. `for_head_request`: the
   /// response has no body (RFC 9112 §6.3). The head's views stay valid until the next read_head() or reset().
   Awaitable<Result<http::ResponseHead>> read_head(bool for_head_request);
@@ -34,10 +41,12 @@ class OriginConnection {
   Awaitable<Result<std::string_view>> read_body();
   /// The next piece that is already here: empty where more must be read first or the body has ended.
   Result<std::string_view> buffered_body();
-  [[nodiscard]] bool body_done() const { return parser_ && parser_->done(); }
+  [[nodiscard]] bool body_done() const { return plain_ ? plain_left_ == 0 : parser_ && parser_->done(); }
   /// Content-Length of the response, where it has one.
-  [[nodiscard]] std::optional<std::uint64_t> length() const { return parser_->length(); }
-  [[nodiscard]] const http::FieldList& trailers() const { return parser_->trailers(); }
+  [[nodiscard]] std::optional<std::uint64_t> length() const { return plain_ ? plain_->length : parser_->length(); }
+  [[nodiscard]] http::FieldSpan trailers() const {
+    return plain_ ? http::FieldSpan{} : http::FieldSpan(parser_->trailers());
+  }
   /// True where any byte of a response has arrived since reset().
   [[nodiscard]] bool has_answered() const noexcept { return answered_; }
   [[nodiscard]] ParseFault fault() const noexcept { return fault_; }
@@ -64,6 +73,8 @@ class OriginConnection {
 
  private:
   Awaitable<error_code> read_more();
+  bool read_plain_head();
+  Result<std::string_view> buffered_plain_body();
   void keep_head(std::size_t size);
 
   Stream stream_;
@@ -72,10 +83,14 @@ class OriginConnection {
   Deadline read_deadline_;
   Deadline write_deadline_;
   Deadline idle_deadline_;
+  std::string request_head_;
   InputBuffer input_;
   std::size_t seen_ = 0;
   std::string head_;
   std::vector<http::Field> fields_;
+  // Of the present response, one of them: a plain one needs no parser.
+  std::optional<PlainResponseHead> plain_;
+  std::uint64_t plain_left_ = 0;  ///< bytes of its body that have not been given out
   std::optional<ResponseParser> parser_;
   ParseFault fault_ = ParseFault::none;
   bool answered_ = false;

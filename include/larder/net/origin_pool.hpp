@@ -1,6 +1,7 @@
 #pragma once
 // The origin servers of one worker and the connections kept to them: round robin, bounded, with a pause for servers
 // that refuse connections.
+#include <boost/container/small_vector.hpp>
 #include <deque>
 #include <memory>
 #include <string>
@@ -35,6 +36,9 @@ struct OriginCounters {
   std::size_t open = 0;
   std::size_t idle = 0;
 };
+
+/// The servers that a request has been sent to or could not be sent to, in order.
+using TriedServers = boost::container::small_vector<const OriginServer*, 1>;  // seldom more
 
 class OriginPool;
 
@@ -76,7 +80,9 @@ class OriginPool {
   /// A connection to the next server in turn that is not among `tried` nor paused (a paused one where there is no
   /// other). `fresh`: do not reuse a kept connection. The server asked is appended to `tried`, also on failure.
   /// Errors: Error::origin_* of unresolved, unreachable, connect_timeout, busy.
-  Awaitable<Result<OriginLease>> acquire(std::vector<const OriginServer*>& tried, bool fresh);
+  Awaitable<Result<OriginLease>> acquire(TriedServers& tried, bool fresh);
+  /// What acquire() would give at once: a kept connection. Empty where there is none; then `tried` stays as it is.
+  OriginLease acquire_kept(TriedServers& tried);
   [[nodiscard]] std::size_t server_count() const noexcept { return servers_.size(); }
   [[nodiscard]] const OriginParameters& parameters() const noexcept { return parameters_; }
   [[nodiscard]] OriginCounters counters() const noexcept;
@@ -89,7 +95,8 @@ class OriginPool {
   friend class OriginLease;
   std::unique_ptr<OriginConnection> take_idle(OriginServer& server);
   void wake_next(OriginServer& server);
-  OriginServer& choose(const std::vector<const OriginServer*>& tried);
+  // The server whose turn it is; `next` becomes the turn after it.
+  OriginServer& choose(const TriedServers& tried, std::size_t& next) const;
   Awaitable<error_code> resolve(OriginServer& server);
   Awaitable<Result<Socket>> connect(OriginServer& server);
   void give_back(OriginServer& server, std::unique_ptr<OriginConnection> connection);

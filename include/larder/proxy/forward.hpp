@@ -11,6 +11,24 @@
 
 namespace larder::proxy {
 
+/// What this node adds to Via (RFC 9110 §7.6.3).
+class Via {
+ public:
+  /// `node_name`: the pseudonym, a token.
+  explicit Via(std::string_view node_name) : http_1_0_("1.0 "), http_1_1_("1.1 ") {
+    http_1_0_ += node_name;
+    http_1_1_ += node_name;
+  }
+  /// For a message that was received in `version`; a view into this object.
+  [[nodiscard]] std::string_view of(http::Version version) const noexcept {
+    return version == http::Version::http_1_0 ? http_1_0_ : http_1_1_;
+  }
+
+ private:
+  std::string http_1_0_;
+  std::string http_1_1_;
+};
+
 /// How a request's body will be framed for the origin.
 struct ForwardedBody {
   bool present = false;
@@ -19,22 +37,22 @@ struct ForwardedBody {
 
 /// Parameters of forwarding.
 struct ForwardParameters {
-  std::string_view node_name;       ///< pseudonym in Via
+  std::string_view via;             ///< Via::of() the request's version
   std::string_view client_address;  ///< without port
   bool trust_forwarded = false;     ///< append to the client's X-Forwarded-* and Forwarded instead of replacing them
   bool expects_continue = false;    ///< keep Expect: 100-continue
 };
 
-/// Serialises a request head for an origin. `request.fields` are end-to-end fields (hop-by-hop ones removed already);
-/// `host`: the Host value to send; `upgrade_protocols`: the value of the client's Upgrade field, or empty.
-std::string origin_request_head(const http::RequestHead& request, http::FieldSpan fields, std::string_view host,
+/// Appends a request head for an origin to `head`. `request.fields` are end-to-end fields (hop-by-hop ones removed
+/// already); `host`: the Host value to send; `upgrade_protocols`: the value of the client's Upgrade field, or empty.
+void append_origin_request_head(std::string& head, const http::RequestHead& request, std::string_view host,
                                 const ForwardedBody& body, std::string_view upgrade_protocols,
                                 const ForwardParameters& parameters);
 
 /// The end-to-end fields of an origin's response as they are stored or relayed: hop-by-hop fields, Content-Length,
-/// and X-Cache and X-Cache-Key of another cache are dropped; Via is appended; Date is added where missing (RFC 9110
-/// §6.6.1).
-http::FieldList response_fields(const http::ResponseHead& response, std::string_view node_name,
+/// and X-Cache and X-Cache-Key of another cache are dropped; `via` (Via::of() the response's version) is appended; Date
+/// is added where missing (RFC 9110 §6.6.1). What they point at is the response's and `via`'s.
+http::FieldList response_fields(const http::ResponseHead& response, std::string_view via,
                                 std::chrono::system_clock::time_point now);
 
 /// True where an Upgrade is asked for that may be relayed: Connection names it and there is an Upgrade field (RFC 9110

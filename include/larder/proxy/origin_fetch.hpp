@@ -4,19 +4,22 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "larder/net/exchange.hpp"
 #include "larder/net/origin_pool.hpp"
+#include "larder/proxy/forward.hpp"
 
 namespace larder::proxy {
 
 /// What is to be sent.
 struct OriginRequest {
-  std::string_view method;
-  /// Serialises the head for a server (its authority is the argument).
-  std::function<std::string(std::string_view authority)> head;
-  net::RequestBody* body = nullptr;  ///< null where there is none
-  bool chunked = false;              ///< the body goes as chunks, with trailers
+  http::RequestHead head;     ///< as the client sent it, but for its fields, which are end-to-end ones only
+  std::string upgrade;        ///< the client's Upgrade field, where it is passed on
+  ForwardParameters forward;  ///< views that outlive the fetch, as those of `head` do
+  bool preserve_host = true;  ///< Host is the client's (true) or the server's own authority (false)
+  ForwardedBody framing;
+  net::RequestBody* body = nullptr;  ///< null where there is none; without a length it goes as chunks, with trailers
   bool read_body_first = false;      ///< it is small: read it whole, so that it can be sent again to another server
   std::string_view content;          ///< the body, where it was read already; `body` is null then
   /// Told of interim responses (RFC 9110 §15.2); may be empty.
@@ -39,8 +42,7 @@ struct OriginResponse {
   http::ResponseHead head;  ///< views into the lease's connection
   net::error_code error;
   net::ParseFault fault = net::ParseFault::none;  ///< of Error::origin_malformed
-  std::string server;                             ///< authority of the server asked last
-  std::string detail;                             ///< what the system said of a failed connection
+  const net::OriginServer* server = nullptr;      ///< asked last; the pool's
   bool reached = false;            ///< the origin may have acted on the request, although there is no response
   std::shared_ptr<Upload> upload;  ///< null where the request had no body
 };

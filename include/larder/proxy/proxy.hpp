@@ -126,6 +126,26 @@ class Proxy {
     std::string_view detail;
     std::optional<policy::Seconds> ttl;
     std::optional<policy::Seconds> age;
+
+    // Of a stored response, as old as it is `now`. `detail`: the tier that had it, or why it is
+    // served stale.
+    static Labels from_cache(policy::CacheOutcome outcome, const policy::Lifetime& lifetime, policy::TimePoint now,
+                             std::string_view detail) {
+      Labels labels;
+      labels.outcome = outcome;
+      labels.detail = detail;
+      labels.age = lifetime.current_age(now);
+      labels.ttl = lifetime.freshness_lifetime - *labels.age;
+      return labels;
+    }
+    // Of a response that the origin had to be asked for.
+    static Labels from_origin(const Transaction& transaction) {
+      Labels labels;
+      labels.outcome = policy::CacheOutcome::miss;
+      labels.key = transaction.key.key;
+      labels.forward = forward_reason(transaction.reason);
+      return labels;
+    }
   };
 
   // How the origin is asked.
@@ -158,6 +178,8 @@ class Proxy {
     policy::NotStored reason = policy::NotStored::none;  ///< why it is for the client that asked alone, if it is
   };
 
+  struct Leading;
+
   // How following a fill ended.
   enum class Followed : unsigned char {
     replied,       ///< the client has its answer (or is gone)
@@ -167,7 +189,9 @@ class Proxy {
 
   // story.cpp
   Awaitable<void> answer(net::Exchange& exchange);
-  Awaitable<void> get(net::Exchange& exchange, const http::RequestHead& request, std::optional<std::string> content);
+  Awaitable<void> answer_uncached(net::Exchange& exchange, http::FieldList fields, const policy::Route* route,
+                                  policy::NotReused reason);
+  Awaitable<void> get(net::Exchange& exchange, TransactionPtr transaction);
   Awaitable<void> query(net::Exchange& exchange, const http::RequestHead& request, const policy::Route* route);
   TransactionPtr make_transaction(const http::RequestHead& request, std::string_view client_address,
                                   std::optional<std::string> content) const;
@@ -193,17 +217,33 @@ class Proxy {
 
   // miss.cpp
   Awaitable<void> miss(net::Exchange& exchange, TransactionPtr transaction);
+  Awaitable<void> join(net::Exchange& exchange, TransactionPtr transaction, std::shared_ptr<store::Fill> fill);
+  Awaitable<void> go_alone(net::Exchange& exchange, TransactionPtr transaction);
   Awaitable<void> lead(net::Exchange* exchange, TransactionPtr transaction, std::string join_key,
-                       std::shared_ptr<store::Fill> fill, bool listed);
+                       std::shared_ptr<store::Fill> fill);
+  void serve(Leading& leading, const store::StoredPtr& stored, policy::CacheOutcome outcome, std::string_view detail);
+  void serve_found_in_redis(Leading& leading);
+  [[nodiscard]] OriginRequest next_question(Leading& leading, bool is_first);
+  bool is_of_use(Leading& leading);
+  bool serve_stale_on_error(Leading& leading);
+  bool report_error(Leading& leading);
+  bool serve_freshened(Leading& leading);
+  policy::NotStored judge(Leading& leading) const;
+  Labels decline(Leading& leading, policy::NotStored reason);
+  void stream(std::shared_ptr<Leading> shared_leading);
+  Awaitable<void> pump(std::shared_ptr<Leading> leading);
+  void finish_fill(Leading& leading);
   Awaitable<Followed> follow(net::Exchange& exchange, TransactionPtr transaction, store::FillReader& reader,
                              bool leads);
+  void reply_with_failure_of_fill(net::Exchange& exchange, const Transaction& transaction, int status, Labels labels);
+  Followed serve_answer_of_fill(net::Exchange& exchange, const Transaction& transaction, const store::FillView& view,
+                                Labels labels);
+  [[nodiscard]] std::optional<Followed> may_not_read(const Transaction& transaction, store::FillReader& reader,
+                                                     const store::FillView& view) const;
+  bool begin_reply_from_fill(net::Exchange& exchange, const Transaction& transaction, const store::FillView& view,
+                             Labels labels);
+  [[nodiscard]] bool asks_redis(const Transaction& transaction) const noexcept;
   Awaitable<bool> look_up_remote(TransactionPtr transaction);
-  Awaitable<void> pump(TransactionPtr transaction, std::string join_key, std::shared_ptr<store::Fill> fill,
-                       std::shared_ptr<OriginResponse> response, policy::Lifetime lifetime,
-                       std::shared_ptr<Completion> completion);
-  void finish_fill(const TransactionPtr& transaction, const std::string& join_key,
-                   const std::shared_ptr<store::Fill>& fill, const policy::Lifetime& lifetime, http::FieldSpan trailers,
-                   const std::shared_ptr<Completion>& completion);
   void refresh_in_background(const TransactionPtr& transaction);
 
   // validate.cpp
@@ -251,7 +291,7 @@ class Proxy {
   Awaitable<void> relay_upgraded(net::Exchange& exchange, OriginResponse& response);
   void reply_with_failure(net::Exchange& exchange, const OriginResponse& response, const Labels& labels);
   void report_origin_error(std::string_view method, std::string_view target, const OriginResponse& response);
-  OriginRequest origin_request(net::Exchange* exchange, const http::RequestHead& request, http::FieldSpan fields,
+  OriginRequest origin_request(net::Exchange* exchange, const http::RequestHead& request,
                                std::string_view client_address, const std::string* content = nullptr) const;
 
   // write.cpp
@@ -268,9 +308,10 @@ class Proxy {
   net::OriginPool& origins_;
   RemoteStore* remote_;
   WorkerCounters& counters_;
+  const Via via_;
   policy::RouteMatch match_;  ///< scratch of answer_at_once
   std::string canonical_;     ///< scratch of answer_at_once
-  std::string lines_;         ///< scratch of serve_stored
+  std::string lines_;         ///< scratch of what makes a reply's head
 };
 
 }  // namespace larder::proxy

@@ -11,7 +11,6 @@
 // present readers have read is dropped while the producer waits for the slowest one.
 #include <atomic>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -91,6 +90,8 @@ class Fill {
   void answer(StoredPtr stored, policy::CacheOutcome outcome);
   void decline();
   void fail(int status);
+  /// What was published.
+  [[nodiscard]] std::shared_ptr<const FillHead> head();
   /// The whole body, once; only before complete() and only while nothing was dropped. Null where it outgrew max_object.
   [[nodiscard]] SharedBody whole_body();
   /// Called once when append() may succeed again or no reader is left.
@@ -113,7 +114,7 @@ class Fill {
   std::mutex mutex_;
   FillPhase phase_ = FillPhase::waiting;
   std::shared_ptr<const FillHead> head_;
-  std::deque<std::shared_ptr<std::string>> segments_;
+  std::vector<std::shared_ptr<std::string>> segments_;
   std::uint64_t dropped_ = 0;  ///< bytes before the first segment
   std::uint64_t total_ = 0;    ///< bytes appended
   bool outgrown_ = false;

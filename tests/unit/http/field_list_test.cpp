@@ -178,3 +178,17 @@ TEST_CASE("copy_of is deep") {
   empty.add("A", "1");
   CHECK(lines_of(empty) == std::vector<std::string>{"A: 1"});
 }
+
+TEST_CASE("view_of copies only what is added, and leaves the viewed list alone") {
+  std::string value = "one";
+  const Fields fields{{"A", value}, {"B", "two"}};
+  FieldList view = FieldList::view_of(fields);
+  value.assign(3, 'z');
+  std::string added = "three";
+  view.set("B", added);
+  added.assign(5, 'z');
+  CHECK(lines_of(view) == std::vector<std::string>{"A: zzz", "B: three"});
+  CHECK(lines_of(fields) == std::vector<std::string>{"A: zzz", "B: two"});
+  const FieldList moved = std::move(view);
+  CHECK(lines_of(moved) == std::vector<std::string>{"A: zzz", "B: three"});
+}

@@ -33,7 +33,7 @@ struct Site {
     pool.emplace(loop.context, loop.wheel, parameters);
   }
 
-  Awaitable<void> acquire(Outcome& outcome, std::vector<const OriginServer*>& tried, bool fresh) {
+  Awaitable<void> acquire(Outcome& outcome, TriedServers& tried, bool fresh) {
     auto lease = co_await pool->acquire(tried, fresh);
     if (lease) {
       outcome.lease = std::move(*lease);
@@ -41,13 +41,13 @@ struct Site {
       outcome.error = lease.error();
     }
   }
-  Outcome acquire(std::vector<const OriginServer*>& tried, bool fresh = false) {
+  Outcome acquire(TriedServers& tried, bool fresh = false) {
     Outcome outcome;
     loop.run(acquire(outcome, tried, fresh));
     return outcome;
   }
   Outcome acquire(bool fresh = false) {
-    std::vector<const OriginServer*> tried;
+    TriedServers tried;
     return acquire(tried, fresh);
   }
   // Begins to wait for a connection.
@@ -57,7 +57,7 @@ struct Site {
     return outcome;
   }
   Awaitable<void> acquire_alone(Outcome& outcome) {
-    std::vector<const OriginServer*> tried;
+    TriedServers tried;
     co_await acquire(outcome, tried, false);
   }
   // Answers on the origin's side of a lease and reads the answer, so that the connection can be kept.
@@ -177,7 +177,7 @@ TEST_CASE("round robin, and around what was tried") {
   CHECK(order[0] != order[1]);
   CHECK(order[1] != order[2]);
   CHECK(order[0] != order[2]);
-  std::vector<const OriginServer*> tried;
+  TriedServers tried;
   std::vector<std::string> ports;
   for (int i = 0; i < 3; ++i) ports.push_back(site.acquire(tried).lease.server().port);
   CHECK(tried.size() == 3);
@@ -186,6 +186,29 @@ TEST_CASE("round robin, and around what was tried") {
   // All were tried: one of them again.
   CHECK(site.acquire(tried).lease);
   CHECK(tried.size() == 4);
+}
+
+TEST_CASE("a kept connection can be had at once, in turn, and asking for one in vain changes nothing") {
+  PeerListener a;
+  PeerListener b;
+  Site site({a.url(), b.url()});
+  TriedServers tried;
+  CHECK(!site.pool->acquire_kept(tried));
+  CHECK(tried.empty());
+  auto lease = std::move(site.acquire().lease);
+  CHECK(lease.server().port == std::to_string(a.port()));
+  auto peer = a.accept(site.loop);
+  site.answer(lease, peer);
+  lease.give_back();
+  // It is the other's turn, who has none.
+  CHECK(!site.pool->acquire_kept(tried));
+  CHECK(site.acquire().lease.server().port == std::to_string(b.port()));
+  auto kept = site.pool->acquire_kept(tried);
+  REQUIRE(kept);
+  CHECK(kept.is_reused());
+  REQUIRE(tried.size() == 1);
+  CHECK(tried.front()->port == std::to_string(a.port()));
+  kept.give_back();
 }
 
 TEST_CASE("a server that refuses is passed over for a while, unless there is no other") {
@@ -216,7 +239,7 @@ TEST_CASE("names and addresses") {
   Site unknown({"http://no-such-host.invalid:80"});
   CHECK(unknown.acquire().error == Error::origin_unresolved);
   Site plain({"http://127.0.0.1:80"});
-  std::vector<const OriginServer*> tried;
+  TriedServers tried;
   (void)plain.acquire(tried);
   CHECK(tried[0]->authority == "127.0.0.1");
   CHECK(tried[0]->port == "80");
@@ -322,7 +345,7 @@ TEST_CASE("a lease in a coroutine that the context destroys after the pool") {
   auto site = std::make_unique<Site>(std::vector{origin.url()});
   bool has_lease = false;
   const auto hold = [&]() -> Awaitable<void> {
-    std::vector<const OriginServer*> tried;
+    TriedServers tried;
     auto lease = co_await site->pool->acquire(tried, false);
     has_lease = static_cast<bool>(lease);
     co_await std::make_shared<WaitPoint>(site->loop.context.get_executor())->wait();

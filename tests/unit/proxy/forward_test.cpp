@@ -21,8 +21,11 @@ http::RequestHead request_with(const Fields& fields, http::Version version = htt
 
 std::string head_for(const Fields& fields, const ForwardedBody& body = {}, ForwardParameters parameters = {},
                      std::string_view upgrade = {}, http::Version version = http::Version::http_1_1) {
-  if (parameters.node_name.empty()) parameters.node_name = "Larder";
-  return origin_request_head(request_with(fields, version), fields, "origin.example", body, upgrade, parameters);
+  const Via via("Larder");
+  parameters.via = via.of(version);
+  std::string head;
+  append_origin_request_head(head, request_with(fields, version), "origin.example", body, upgrade, parameters);
+  return head;
 }
 
 // Values of a field in a serialised head, in order.
@@ -38,7 +41,7 @@ std::vector<std::string> values(const std::string& head, const std::string& name
 
 TEST_CASE("a request head, whole") {
   CHECK(head_for({{"Host", "client.example:81"}, {"Accept", "a"}, {"x-Y", "1"}, {"X-y", "2"}}, {},
-                 {.node_name = "Larder", .client_address = "192.0.2.1"}) ==
+                 {.via = {}, .client_address = "192.0.2.1"}) ==
         "GET /a?b HTTP/1.1\r\n"
         "Host: origin.example\r\n"
         "Accept: a\r\n"
@@ -61,19 +64,19 @@ TEST_CASE("what the client says of itself counts only where it is trusted") {
                       {"Via", "1.0 a"},
                       {"via", "1.1 b"},
                       {"Host", "evil"}};
-  const auto replaced = head_for(fields, {}, {.node_name = "L", .client_address = "192.0.2.1"});
+  const auto replaced = head_for(fields, {}, {.via = {}, .client_address = "192.0.2.1"});
   CHECK(values(replaced, "X-Forwarded-For") == std::vector<std::string>{"192.0.2.1"});
   CHECK(values(replaced, "X-Forwarded-Proto") == std::vector<std::string>{"http"});
   CHECK(values(replaced, "X-Forwarded-Host") == std::vector<std::string>{"client.example:81"});
   CHECK(values(replaced, "Forwarded") ==
         std::vector<std::string>{"for=192.0.2.1;host=\"client.example:81\";proto=http"});
-  CHECK(values(replaced, "Via") == std::vector<std::string>{"1.0 a, 1.1 b, 1.1 L"});  // a chain, whoever is trusted
+  CHECK(values(replaced, "Via") ==
+        std::vector<std::string>{"1.0 a, 1.1 b, 1.1 Larder"});  // a chain, whoever is trusted
   CHECK(values(replaced, "Host") == std::vector<std::string>{"origin.example"});
   CHECK(replaced.find("evil") == std::string::npos);
   CHECK(replaced.find("10.0.0.1") == std::string::npos);
 
-  const auto appended =
-      head_for(fields, {}, {.node_name = "L", .client_address = "192.0.2.1", .trust_forwarded = true});
+  const auto appended = head_for(fields, {}, {.via = {}, .client_address = "192.0.2.1", .trust_forwarded = true});
   CHECK(values(appended, "X-Forwarded-For") == std::vector<std::string>{"10.0.0.1, 10.0.0.2, 192.0.2.1"});
   CHECK(values(appended, "X-Forwarded-Proto") == std::vector<std::string>{"https"});
   CHECK(values(appended, "X-Forwarded-Host") == std::vector<std::string>{"evil"});
@@ -82,11 +85,11 @@ TEST_CASE("what the client says of itself counts only where it is trusted") {
 }
 
 TEST_CASE("addresses and versions") {
-  const auto head = head_for({}, {}, {.node_name = "L", .client_address = "2001:db8::1"}, {}, http::Version::http_1_0);
+  const auto head = head_for({}, {}, {.via = {}, .client_address = "2001:db8::1"}, {}, http::Version::http_1_0);
   CHECK(values(head, "X-Forwarded-For") == std::vector<std::string>{"2001:db8::1"});
   CHECK(values(head, "Forwarded") ==
         std::vector<std::string>{"for=\"[2001:db8::1]\";host=\"client.example:81\";proto=http"});
-  CHECK(values(head, "Via") == std::vector<std::string>{"1.0 L"});
+  CHECK(values(head, "Via") == std::vector<std::string>{"1.0 Larder"});
   CHECK(head.starts_with("GET /a?b HTTP/1.1\r\n"));
   const auto nobody = head_for({});
   CHECK(values(nobody, "X-Forwarded-For").empty());
@@ -121,8 +124,8 @@ TEST_CASE("Expect and Upgrade only where they are meant") {
   const auto plain = head_for({{"Expect", "100-continue"}});
   CHECK(values(plain, "Expect").empty());
   CHECK(values(plain, "Connection").empty());
-  const auto expects = head_for({{"expect", "100-continue"}}, {true, 1},
-                                {.node_name = "L", .client_address = {}, .expects_continue = true});
+  const auto expects =
+      head_for({{"expect", "100-continue"}}, {true, 1}, {.via = {}, .client_address = {}, .expects_continue = true});
   CHECK(values(expects, "Expect") == std::vector<std::string>{"100-continue"});
   const auto upgrade = head_for({}, {}, {}, "websocket");
   CHECK(values(upgrade, "Connection") == std::vector<std::string>{"upgrade"});
@@ -131,10 +134,11 @@ TEST_CASE("Expect and Upgrade only where they are meant") {
 
 TEST_CASE("the fields of a response") {
   const std::chrono::system_clock::time_point now{std::chrono::seconds(784111777)};
+  const Via via("L");
   const auto fields_of = [&](const Fields& fields, http::Version version = http::Version::http_1_1) {
     const http::ResponseHead head{.status = 200, .reason = {}, .version = version, .fields = fields};
     std::vector<std::pair<std::string, std::string>> result;
-    const auto list = response_fields(head, "L", now);
+    const auto list = response_fields(head, via.of(version), now);
     for (const auto& field : list.span()) result.emplace_back(field.name, field.value);
     return result;
   };
