@@ -17,7 +17,7 @@ Proxy::Awaitable<void> Proxy::head(net::Exchange& exchange, TransactionPtr trans
   labels.outcome = policy::CacheOutcome::miss;
   if (response.error) report_origin_error(t.method, t.target, response);
   if ((response.error || policy::is_server_failure(response.head.status)) && may_serve_on_error(t, response_time)) {
-    const auto& lifetime = t.stale->parts().lifetime;
+    const auto lifetime = t.stale->lifetime();
     labels.outcome = policy::CacheOutcome::stale;
     labels.detail = response.error ? "origin_error" : "origin_5xx";
     labels.age = lifetime.current_age(response_time);
@@ -52,9 +52,10 @@ policy::NotStored Proxy::absorb_head(Transaction& transaction, const OriginRespo
   const auto answer = response_fields(response.head, shared_.cache.node_name, response_time);
   if (t.stale) {
     if (response.head.status != 200) return policy::NotStored::status;
-    const auto& old = t.stale->parts();
-    const auto size = old.extent ? old.extent->complete_length : std::optional<std::uint64_t>(old.body->size());
-    if (old.status == 200 && policy::is_head_of(answer, length, old.fields, size) &&
+    const auto& old = *t.stale;
+    const auto size =
+        old.is_complete() ? std::optional<std::uint64_t>(old.body().size()) : old.extent()->complete_length;
+    if (old.status() == 200 && policy::is_head_of(answer, length, old.fields(), size) &&
         is_confirmed_by(*t.stale, answer)) {
       return freshen(t, answer, stamp, request_time, response_time).reason;
     }

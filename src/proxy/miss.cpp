@@ -77,7 +77,7 @@ Proxy::Awaitable<void> Proxy::miss(net::Exchange& exchange, TransactionPtr trans
       if (followed == Followed::other_variant && !joined_variant) {
         // The fill's selecting header fields are now known: those who share mine share the next fill.
         const auto view = reader.view();
-        const auto& encoding = view.stored ? view.stored->parts().selecting : view.head->selecting;
+        const auto& encoding = view.stored ? view.stored->selecting() : view.head->selecting;
         join_key += '\0';
         join_key += policy::selecting_fields(policy::selecting_names(encoding), transaction->fields);
         joined_variant = true;
@@ -129,11 +129,11 @@ Proxy::Awaitable<bool> Proxy::look_up_remote(TransactionPtr transaction) {
     co_return false;
   }
   // Another node may have stored a newer response than the one that memory holds.
-  if (t.stale && t.stale->parts().lifetime.response_time >= found.stored->parts().lifetime.response_time) {
+  if (t.stale && t.stale->lifetime().response_time >= found.stored->lifetime().response_time) {
     co_return false;
   }
-  (void)shared_.memory.insert(found.stored, found.stored->parts().stamp.sequence);
-  const auto reuse = policy::decide_reuse(found.stored->parts().lifetime, t.client, wall_clock());
+  (void)shared_.memory.insert(found.stored, found.stored->stamp().sequence);
+  const auto reuse = policy::decide_reuse(found.stored->lifetime(), t.client, wall_clock());
   t.stale = std::move(found.stored);
   t.reason = reuse.reason;
   if (reuse.use == policy::Use::revalidate) co_return false;
@@ -154,7 +154,7 @@ Proxy::Awaitable<void> Proxy::lead(net::Exchange* exchange, TransactionPtr trans
     if (is_shared) leadership.answer(stored, outcome);
     if (exchange == nullptr) return;
     const auto now = wall_clock();
-    const auto& lifetime = stored->parts().lifetime;
+    const auto lifetime = stored->lifetime();
     Labels labels;
     labels.outcome = outcome;
     labels.detail = detail;
@@ -175,13 +175,12 @@ Proxy::Awaitable<void> Proxy::lead(net::Exchange* exchange, TransactionPtr trans
     if (found) {
       const auto now = wall_clock();
       counters_.redis_hits.add();
-      const bool fresh = t.stale->parts().lifetime.is_fresh(now);
+      const bool fresh = t.stale->lifetime().is_fresh(now);
       const auto stored = t.stale;
       // Stale by leave of this client's max-stale: nobody else has given it.
-      if (policy::decide_reuse(stored->parts().lifetime, {}, now).use == policy::Use::revalidate) leadership.decline();
+      if (policy::decide_reuse(stored->lifetime(), {}, now).use == policy::Use::revalidate) leadership.decline();
       serve(stored, fresh ? policy::CacheOutcome::hit : policy::CacheOutcome::stale, "redis");
-      if (policy::decide_reuse(stored->parts().lifetime, t.client, now).use ==
-          policy::Use::serve_stale_and_revalidate) {
+      if (policy::decide_reuse(stored->lifetime(), t.client, now).use == policy::Use::serve_stale_and_revalidate) {
         refresh_in_background(transaction);
       }
       co_return;
@@ -208,7 +207,7 @@ Proxy::Awaitable<void> Proxy::lead(net::Exchange* exchange, TransactionPtr trans
     if (response.error) break;
     const auto status = response.head.status;
     if (question.validates && status == 304) {
-      if (!policy::confirms(response.head.fields, t.stale->parts().fields) ||
+      if (!policy::confirms(response.head.fields, t.stale->fields()) ||
           !is_confirmed_by(*t.stale, response.head.fields)) {
         t.stale = find_confirmed(t, response.head.fields);
       }
@@ -422,7 +421,7 @@ Proxy::Awaitable<Proxy::Followed> Proxy::follow(net::Exchange& exchange, Transac
         } else if (may_serve_on_error(t, now)) {
           labels.outcome = policy::CacheOutcome::stale;
           labels.forward = {};
-          labels.age = t.stale->parts().lifetime.current_age(now);
+          labels.age = t.stale->lifetime().current_age(now);
           count(&t.route(), labels.outcome);
           const auto form = acceptable_form(t, t.stale);
           serve_stored(exchange, t.request, form ? form : t.stale, labels, now);
@@ -437,12 +436,12 @@ Proxy::Awaitable<Proxy::Followed> Proxy::follow(net::Exchange& exchange, Transac
         }
         co_return Followed::replied;
       case store::FillPhase::answered: {
-        if (!policy::selecting_fields_match(view.stored->parts().selecting, t.fields)) {
+        if (!policy::selecting_fields_match(view.stored->selecting(), t.fields)) {
           co_return Followed::other_variant;
         }
         // A part that was refreshed in the background; or something that was purged before we came.
         if (!view.stored->can_answer(t.request) || !is_alive(*view.stored)) co_return Followed::go_alone;
-        const auto& lifetime = view.stored->parts().lifetime;
+        const auto lifetime = view.stored->lifetime();
         // The leader's directives are not ours.
         if (view.outcome != policy::CacheOutcome::revalidated &&
             policy::decide_reuse(lifetime, t.client, now).use == policy::Use::revalidate &&
