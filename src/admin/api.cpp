@@ -68,7 +68,7 @@ Answer bad_key() {
 // Past its retention it is of no use to anyone; it goes with the next sweep.
 bool is_expired(const store::StoredResponse& stored, policy::TimePoint now) {
   using std::chrono::seconds;
-  const auto& lifetime = stored.parts().lifetime;
+  const auto lifetime = stored.lifetime();
   // In seconds, as the difference of two far-off times does not fit into the clock's own unit.
   const auto kept = std::chrono::floor<seconds>(now).time_since_epoch() -
                     std::chrono::floor<seconds>(lifetime.response_time).time_since_epoch();
@@ -303,7 +303,7 @@ net::Awaitable<void> Api::Impl::list_remote(ListOrder order, KeyPage& page, std:
   if (!elsewhere.empty()) {
     context.shared.memory.list(order.pattern, std::numeric_limits<std::size_t>::max(), 0,
                                [&](const store::MemoryEntry& entry) {
-                                 const auto& key = entry.stored->parts().key;
+                                 const std::string key(entry.stored->key());
                                  if (elsewhere.contains(key)) in_memory.insert(key);
                                });
   }
@@ -332,11 +332,11 @@ net::Awaitable<Json> Api::Impl::variants(std::vector<std::string> keys) {
       const auto entries = co_await reader->entries(key);
       for (const auto& entry : entries) {
         const auto* const stored = std::get_if<store::StoredPtr>(&entry);
-        const auto& name = stored != nullptr ? (*stored)->parts().key : std::get<store::RecordSummary>(entry).key;
+        const auto& name = stored != nullptr ? (*stored)->key() : std::get<store::RecordSummary>(entry).key;
         bool is_known = false;
         for (auto& known : all) {
           const auto* const held = std::get_if<store::StoredPtr>(&known.entry);
-          if (held == nullptr || (*held)->parts().key != name) continue;
+          if (held == nullptr || (*held)->key() != name) continue;
           known.found.in_redis = is_known = true;
         }
         if (!is_known) all.push_back({entry, {.in_memory = false, .in_redis = true, .hits = 0}});

@@ -58,21 +58,21 @@ Json fields_json(http::FieldSpan fields) {
 }  // namespace
 
 Json to_json(const store::StoredResponse& stored, const Found& found, policy::TimePoint now) {
-  const auto& parts = stored.parts();
-  return {{"key", parts.key},
-          {"type", parts.type},
-          {"target", parts.target},
-          {"tags", parts.tags},
+  const auto fields = stored.fields();
+  return {{"key", stored.key()},
+          {"type", stored.type()},
+          {"target", stored.target()},
+          {"tags", stored.tags().strings()},
           {"tier", tier_json(found)},
           {"hits", found.hits},
-          {"priority", policy::to_string(parts.priority)},
-          {"status", parts.status},
-          {"reason", parts.reason},
-          {"fields", fields_json(parts.fields)},
-          {"selecting_header_fields", policy::selecting_names(parts.selecting)},
-          {"validators", validators_json(parts.fields)},
-          {"lifetime", lifetime_json(parts.lifetime, stored.has_validator(), now)},
-          {"purge_stamp", stamp_json(parts.stamp)},
+          {"priority", policy::to_string(stored.priority())},
+          {"status", stored.status()},
+          {"reason", stored.reason()},
+          {"fields", fields_json(fields)},
+          {"selecting_header_fields", policy::selecting_names(stored.selecting())},
+          {"validators", validators_json(fields)},
+          {"lifetime", lifetime_json(stored.lifetime(), stored.has_validator(), now)},
+          {"purge_stamp", stamp_json(stored.stamp())},
           {"size", stored.body().size()},
           {"memory_size", stored.memory_size()},
           {"body", body_json(stored.body())}};

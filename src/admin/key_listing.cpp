@@ -100,16 +100,16 @@ std::variant<ListOrder, Answer> parse_list_order(std::string_view query) {
 }
 
 KeyRow row_of(const store::MemoryEntry& entry) {
-  const auto& parts = entry.stored->parts();
-  return {.key = parts.key,
-          .base_key = std::string(entry.stored->base_key()),
-          .type = parts.type,
-          .target = parts.target,
-          .tags = parts.tags,
-          .lifetime = parts.lifetime,
-          .size = entry.stored->body().size(),
+  const auto& stored = *entry.stored;
+  return {.key = std::string(stored.key()),
+          .base_key = std::string(stored.base_key()),
+          .type = std::string(stored.type()),
+          .target = std::string(stored.target()),
+          .tags = stored.tags().strings(),
+          .lifetime = stored.lifetime(),
+          .size = stored.body().size(),
           .hits = entry.hits,
-          .status = parts.status,
+          .status = stored.status(),
           .in_memory = true,
           .in_redis = false};
 }

@@ -149,8 +149,8 @@ net::Awaitable<std::optional<RemoteEntry>> RemoteReader::fetch(std::string key, 
     co_return std::nullopt;
   }
   const auto* const stored = std::get_if<store::StoredPtr>(&record);
-  if (stored == nullptr || (*stored)->parts().key != key) co_return std::nullopt;
-  if (!is_live(log_, (*stored)->subject(), (*stored)->parts().stamp)) co_return std::nullopt;
+  if (stored == nullptr || (*stored)->key() != key) co_return std::nullopt;
+  if (!is_live(log_, (*stored)->subject(), (*stored)->stamp())) co_return std::nullopt;
   co_return RemoteEntry(*stored);
 }
 

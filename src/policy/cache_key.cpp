@@ -1,11 +1,12 @@
-// The canonical request, version 1. Every item is a 4-byte little-endian length and that many bytes, and every choice
-// is one byte, so no two different requests have equal encodings:
-//   version, type, host ('h' scheme authority | '-'), identity ('-' no rule | 'a' absent | 'i' hex),
+// The canonical request, version 2. Every item is its length (LEB128; 4 bytes little-endian for the values of
+// variables) and that many bytes, and every choice is one byte, so no two different requests have equal encodings:
+//   version, type, host ('h' scheme "://" authority | '-'), identity ('-' no rule | 'a' absent | 'i' hex),
 //   'k' template text, value of each variable                             (route with `key:`, all variables known)
 //   'p' path, ('-' no query | 'q' query as it stands | 'f' each parameter | 'v' variance, query in normal form)
 //                                                                           (otherwise)
 //   'Q' SHA-256 of the content and its metadata                                (QUERY only)
-// Stored responses carry it. A change of this form is a new version: entries of another version are then misses.
+// Stored responses carry it, and have their type, origin and target where it has them. A change of this form is a new
+// version: entries of another version are then misses.
 #include "larder/policy/cache_key.hpp"
 
 #include <algorithm>
@@ -19,7 +20,7 @@
 namespace larder::policy {
 namespace {
 
-constexpr char canonical_version = 1;
+constexpr char canonical_version = 2;
 constexpr std::size_t max_key = 512;
 constexpr std::size_t length_size = 4;
 
@@ -28,10 +29,12 @@ void write_length(std::size_t length, char* at) noexcept {
   for (unsigned i = 0; i < length_size; ++i) at[i] = static_cast<char>(value >> (8 * i) & 0xFFU);
 }
 
+void put_length(std::string& out, std::size_t length) {
+  for (; length >= 0x80; length >>= 7U) out += static_cast<char>(length | 0x80U);
+  out += static_cast<char>(length);
+}
 void put(std::string& out, std::string_view item) {
-  std::array<char, length_size> length{};
-  write_length(item.size(), length.data());
-  out.append(length.data(), length.size());
+  put_length(out, item.size());
   out.append(item);
 }
 
@@ -47,12 +50,13 @@ void put_host(std::string& out, const http::RequestHead& request) {
   } else if (authority.ends_with(':')) {
     authority.remove_suffix(1);
   }
+  constexpr std::string_view separator = "://";
   out += 'h';
-  put(out, request.scheme);
-  const auto begin = out.size() + length_size;
-  put(out, authority);
-  std::transform(out.begin() + static_cast<std::ptrdiff_t>(begin), out.end(),
-                 out.begin() + static_cast<std::ptrdiff_t>(begin), lower);
+  put_length(out, request.scheme.size() + separator.size() + authority.size());
+  out.append(request.scheme).append(separator);
+  const auto begin = static_cast<std::ptrdiff_t>(out.size());
+  out.append(authority);
+  std::transform(out.begin() + begin, out.end(), out.begin() + begin, lower);
 }
 
 bool put_template(std::string& out, const Template& text, const http::RequestHead& request,

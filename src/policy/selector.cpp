@@ -85,6 +85,15 @@ std::optional<SelectorKind> selector_kind(std::string_view name) noexcept {
   return std::nullopt;
 }
 
+std::string TagView::pack(std::span<const std::string> tags) {
+  std::string text;
+  for (const auto& tag : tags) {
+    const auto size = static_cast<std::uint32_t>(tag.size());
+    text.append(reinterpret_cast<const char*>(&size), sizeof size).append(tag);  // NOLINT: its bytes
+  }
+  return text;
+}
+
 bool matches(const Selector& selector, const PurgeSubject& subject) {
   switch (selector.kind) {
     case SelectorKind::key:
@@ -94,7 +103,7 @@ bool matches(const Selector& selector, const PurgeSubject& subject) {
     case SelectorKind::glob:
       return glob_match(selector.value, subject.key) || glob_match(selector.value, subject.base_key);
     case SelectorKind::tag:
-      return std::ranges::find(subject.tags, selector.value) != subject.tags.end();
+      return std::ranges::find(subject.tags, std::string_view(selector.value)) != subject.tags.end();
     case SelectorKind::path:
       return path_match(selector.value, subject.target);
     case SelectorKind::target:

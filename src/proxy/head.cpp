@@ -15,7 +15,7 @@ Proxy::Awaitable<void> Proxy::head(net::Exchange& exchange, TransactionPtr trans
   const auto response_time = wall_clock();
   if (response.error) report_origin_error(t.method, t.target, response);
   if ((response.error || policy::is_server_failure(response.head.status)) && may_serve_on_error(t, response_time)) {
-    const auto stale = Labels::from_cache(policy::CacheOutcome::stale, t.stale->parts().lifetime, response_time,
+    const auto stale = Labels::from_cache(policy::CacheOutcome::stale, t.stale->lifetime(), response_time,
                                           response.error ? "origin_error" : "origin_5xx");
     count(&t.route(), stale.outcome);
     const auto form = acceptable_form(t, t.stale);
@@ -46,9 +46,10 @@ policy::NotStored Proxy::absorb_head(Transaction& transaction, const OriginRespo
   const auto answer = response_fields(response.head, via_.of(response.head.version), response_time);
   if (t.stale) {
     if (response.head.status != 200) return policy::NotStored::status;
-    const auto& old = t.stale->parts();
-    const auto size = old.extent ? old.extent->complete_length : std::optional<std::uint64_t>(old.body->size());
-    if (old.status == 200 && policy::is_head_of(answer, length, old.fields, size) &&
+    const auto& old = *t.stale;
+    const auto size =
+        old.is_complete() ? std::optional<std::uint64_t>(old.body().size()) : old.extent()->complete_length;
+    if (old.status() == 200 && policy::is_head_of(answer, length, old.fields(), size) &&
         is_confirmed_by(*t.stale, answer)) {
       return freshen(t, answer, stamp, request_time, response_time).reason;
     }

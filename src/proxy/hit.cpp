@@ -90,17 +90,13 @@ bool Proxy::answer_at_once(net::Exchange& exchange) {
   if (shared_.rules->honour_client_directives && request.control.has(http::ControlField::caching)) {
     client = policy::parse_request_cache_control(request.fields);
   }
-  const auto& lifetime = found.stored->parts().lifetime;
+  const auto lifetime = found.stored->lifetime();
   const auto reuse = policy::decide_reuse(lifetime, client, now);
   if (reuse.use != policy::Use::serve || !found.stored->can_answer(request)) return false;
   counters_.requests.add();
   counters_.memory_hits.add();
   count(match_.route, policy::CacheOutcome::hit);
-  Labels labels;
-  labels.outcome = policy::CacheOutcome::hit;
-  labels.ttl = lifetime.freshness_lifetime - lifetime.current_age(now);
-  labels.age = lifetime.current_age(now);
-  labels.detail = "memory";
+  const auto labels = Labels::from_cache(policy::CacheOutcome::hit, lifetime, now, "memory");
   serve_stored(exchange, request, found.stored, labels, now);
   return true;
 }
@@ -108,62 +104,69 @@ bool Proxy::answer_at_once(net::Exchange& exchange) {
 // The stored response as this client accepts it: as it is, or without its content coding. Null where that cannot be
 // taken off: then it serves others only.
 store::StoredPtr Proxy::acceptable_form(const Transaction& transaction, const store::StoredPtr& stored) {
-  const auto& parts = stored->parts();
-  if (!policy::match_variant(parts.selecting, parts.fields, transaction.fields).needs_decoding) return stored;
+  if (!stored->match(transaction.fields).needs_decoding) return stored;
   if (!stored->is_complete()) return nullptr;
-  const auto body = shared_.decoded.body_of(parts.body, http::content_coding(parts.fields), shared_.cache.max_object);
+  const auto fields = stored->fields();
+  const auto body = shared_.decoded.body_of(stored, http::content_coding(fields), shared_.cache.max_object);
   if (!body) return nullptr;
   store::StoredParts plain;
-  plain.key = parts.key;
-  plain.base_key_size = parts.base_key_size;
-  plain.canonical = parts.canonical;
-  plain.selecting = parts.selecting;
-  plain.type = parts.type;
-  plain.origin = parts.origin;
-  plain.target = parts.target;
-  plain.stamp = parts.stamp;
-  plain.lifetime = parts.lifetime;
-  plain.status = parts.status;
-  plain.reason = parts.reason;
-  plain.fields = policy::decoded_fields(parts.fields);
+  plain.key = stored->key();
+  plain.base_key_size = stored->base_key().size();
+  plain.canonical = stored->canonical();
+  plain.selecting = stored->selecting();
+  plain.type = stored->type();
+  plain.origin = stored->origin();
+  plain.target = stored->target();
+  plain.stamp = stored->stamp();
+  plain.lifetime = stored->lifetime();
+  plain.status = stored->status();
+  plain.reason = stored->reason();
+  plain.fields = policy::decoded_fields(fields);
   plain.body = body;
   return store::StoredResponse::make(std::move(plain));
 }
 
 void Proxy::serve_stored(net::Exchange& exchange, const http::RequestHead& request, const store::StoredPtr& stored,
                          const Labels& labels, policy::TimePoint now) {
-  const auto& parts = stored->parts();
+  // Only these look at the stored fields; else the head leaves as it is.
+  const bool may_be_conditional =
+      request.control.has(http::ControlField::cache_conditions) && http::has_cache_preconditions(request.fields);
+  const bool may_be_range =
+      request.control.has(http::ControlField::range) && http::find(request.fields, "Range") != nullptr;
+  const bool needs_fields =
+      !stored->is_complete() || may_be_conditional || may_be_range || shared_.rules->forward_targeted_fields;
+  const auto fields = needs_fields ? stored->fields() : store::StoredFields{};
+  const auto* const extent = stored->extent();
+  const auto status = stored->status();
   lines_.clear();
   auto complete = labels;
   complete.key = {};
   complete.stored_key = stored->base_key();
   append_labels(lines_, complete);
   if (shared_.rules->forward_targeted_fields) {
-    for (const auto& field : parts.fields.span()) {
+    for (const auto& field : fields.span()) {
       if (policy::is_targeted_field(field.name)) append_field(lines_, field.name, field.value);
     }
   }
   net::WholeReply reply;
 
-  if (request.control.has(http::ControlField::cache_conditions) &&
-      http::evaluate_for_cache(request.method, request.fields, parts.status, parts.fields, now) ==
-          http::Precondition::not_modified) {
-    const auto head = changed_head(304, parts.fields, stored->base_key(), belongs_in_304);
+  if (may_be_conditional && http::evaluate_for_cache(request.method, request.fields, status, fields, now) ==
+                                http::Precondition::not_modified) {
+    const auto head = changed_head(304, fields, stored->base_key(), belongs_in_304);
     lines_.insert(0, head);
     reply.more_lines = lines_;
     exchange.reply.whole(reply);
     return;
   }
 
-  const auto& body = stored->body();
-  const bool may_be_range = parts.status == 200 && request.control.has(http::ControlField::range);
-  const auto range = !may_be_range  ? http::RangeDecision{}
-                     : parts.extent ? part_decision(request, parts.fields, *parts.extent)
-                                    : http::decide_range(request.method, request.fields, parts.fields, body.size());
-  const auto complete_length = parts.extent ? parts.extent->complete_length : std::optional(body.size());
+  const auto body = stored->body();
+  const auto range = !may_be_range || status != 200 ? http::RangeDecision{}
+                     : extent                       ? part_decision(request, fields, *extent)
+                              : http::decide_range(request.method, request.fields, fields, body.size());
+  const auto complete_length = extent ? extent->complete_length : std::optional(body.size());
   const auto bytes_of = [&](http::ByteRange part) {
-    const auto offset = parts.extent ? parts.extent->offset_of(part.first) : part.first;
-    return std::string_view(body).substr(static_cast<std::size_t>(offset), static_cast<std::size_t>(part.size()));
+    const auto offset = extent ? extent->offset_of(part.first) : part.first;
+    return body.substr(static_cast<std::size_t>(offset), static_cast<std::size_t>(part.size()));
   };
   const auto all = [](std::string_view) { return true; };
   // Who sent If-Range has the representation's other fields already (RFC 9110 §15.3.7).
@@ -179,14 +182,14 @@ void Proxy::serve_stored(net::Exchange& exchange, const http::RequestHead& reque
         break;
       }
       // Only a HEAD comes here: any other answer needs bytes.
-      auto head = changed_head(parts.status, parts.fields, stored->base_key(), all);
+      auto head = changed_head(status, fields, stored->base_key(), all);
       if (complete_length) append_field(head, "Content-Length", std::to_string(*complete_length));
       lines_.insert(0, head);
       break;
     }
     case http::RangeDecision::Kind::unsatisfiable: {
-      auto head = changed_head(416, parts.fields, stored->base_key(),
-                               [](std::string_view name) { return belongs_in_304(name); });
+      auto head =
+          changed_head(416, fields, stored->base_key(), [](std::string_view name) { return belongs_in_304(name); });
       append_field(head, "Content-Range", http::unsatisfied_content_range(body.size()));
       append_field(head, "Content-Length", "0");
       lines_.insert(0, head);
@@ -195,7 +198,7 @@ void Proxy::serve_stored(net::Exchange& exchange, const http::RequestHead& reque
     case http::RangeDecision::Kind::partial: {
       if (range.ranges.size() == 1) {
         const auto part = range.ranges.front();
-        auto head = changed_head(206, parts.fields, stored->base_key(), of_part);
+        auto head = changed_head(206, fields, stored->base_key(), of_part);
         append_field(head, "Content-Range", http::content_range(part, complete_length));
         append_field(head, "Content-Length", std::to_string(part.size()));
         lines_.insert(0, head);
@@ -204,14 +207,14 @@ void Proxy::serve_stored(net::Exchange& exchange, const http::RequestHead& reque
         break;
       }
       const auto boundary = http::multipart_boundary(random_number(), random_number());
-      const auto type = http::first_value(parts.fields, "Content-Type").value_or("");
+      const auto type = http::first_value(fields, "Content-Type").value_or("");
       auto* multipart = new std::string;
       for (const auto part : range.ranges) {
         multipart->append(http::multipart_part_head(boundary, type, part, complete_length));
         multipart->append(bytes_of(part));
       }
       multipart->append(http::multipart_end(boundary));
-      auto head = changed_head(206, parts.fields, stored->base_key(), of_parts);
+      auto head = changed_head(206, fields, stored->base_key(), of_parts);
       append_field(head, "Content-Type", http::multipart_content_type(boundary));
       append_field(head, "Content-Length", std::to_string(multipart->size()));
       lines_.insert(0, head);

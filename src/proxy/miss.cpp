@@ -111,7 +111,7 @@ Proxy::Awaitable<void> Proxy::join(net::Exchange& exchange, TransactionPtr trans
   if (followed == Followed::other_variant) {
     // The fill's selecting header fields are now known: those who share mine share the next fill.
     const auto view = reader->view();
-    const auto& encoding = view.stored ? view.stored->parts().selecting : view.head->selecting;
+    const auto& encoding = view.stored ? view.stored->selecting() : view.head->selecting;
     auto join_key = transaction->key.canonical;
     join_key += '\0';
     join_key += policy::selecting_fields(policy::selecting_names(encoding), transaction->fields);
@@ -171,11 +171,11 @@ Proxy::Awaitable<bool> Proxy::look_up_remote(TransactionPtr transaction) {
     co_return false;
   }
   // Another node may have stored a newer response than the one that memory holds.
-  if (t.stale && t.stale->parts().lifetime.response_time >= found.stored->parts().lifetime.response_time) {
+  if (t.stale && t.stale->lifetime().response_time >= found.stored->lifetime().response_time) {
     co_return false;
   }
-  (void)shared_.memory.insert(found.stored, found.stored->parts().stamp.sequence);
-  const auto reuse = policy::decide_reuse(found.stored->parts().lifetime, t.client, wall_clock());
+  (void)shared_.memory.insert(found.stored, found.stored->stamp().sequence);
+  const auto reuse = policy::decide_reuse(found.stored->lifetime(), t.client, wall_clock());
   t.stale = std::move(found.stored);
   t.reason = reuse.reason;
   if (reuse.use == policy::Use::revalidate) co_return false;
@@ -245,7 +245,7 @@ void Proxy::serve(Leading& leading, const store::StoredPtr& stored, policy::Cach
   if (leading.exchange == nullptr) return;
   const auto& t = *leading.transaction;
   const auto now = wall_clock();
-  auto labels = Labels::from_cache(outcome, stored->parts().lifetime, now, detail);
+  auto labels = Labels::from_cache(outcome, stored->lifetime(), now, detail);
   if (outcome == policy::CacheOutcome::revalidated) {
     labels.forward = "stale";
     labels.forward_status = 304;
@@ -259,7 +259,7 @@ void Proxy::serve(Leading& leading, const store::StoredPtr& stored, policy::Cach
 void Proxy::serve_found_in_redis(Leading& leading) {
   const auto& t = *leading.transaction;
   const auto stored = t.stale;
-  const auto& lifetime = stored->parts().lifetime;
+  const auto& lifetime = stored->lifetime();
   const auto now = wall_clock();
   counters_.redis_hits.add();
   // Stale by leave of this client's max-stale: nobody else has given it.
@@ -290,7 +290,7 @@ bool Proxy::is_of_use(Leading& leading) {
   if (response.error) return true;
   const auto status = response.head.status;
   if (question.validates && status == 304) {
-    if (!policy::confirms(response.head.fields, t.stale->parts().fields) ||
+    if (!policy::confirms(response.head.fields, t.stale->fields()) ||
         !is_confirmed_by(*t.stale, response.head.fields)) {
       t.stale = find_confirmed(t, response.head.fields);
     }
@@ -549,7 +549,7 @@ void Proxy::reply_with_failure_of_fill(net::Exchange& exchange, const Transactio
   const auto& t = transaction;
   const auto now = wall_clock();
   if (may_serve_on_error(t, now)) {
-    const auto stale = Labels::from_cache(policy::CacheOutcome::stale, t.stale->parts().lifetime, now, {});
+    const auto stale = Labels::from_cache(policy::CacheOutcome::stale, t.stale->lifetime(), now, {});
     count(&t.route(), stale.outcome);
     const auto form = acceptable_form(t, t.stale);
     serve_stored(exchange, t.request, form ? form : t.stale, stale, now);
@@ -568,10 +568,10 @@ Proxy::Followed Proxy::serve_answer_of_fill(net::Exchange& exchange, const Trans
                                             const store::FillView& view, Labels labels) {
   const auto& t = transaction;
   const auto now = wall_clock();
-  if (!policy::selecting_fields_match(view.stored->parts().selecting, t.fields)) return Followed::other_variant;
+  if (!policy::selecting_fields_match(view.stored->selecting(), t.fields)) return Followed::other_variant;
   // A part that was refreshed in the background; or something that was purged before we came.
   if (!view.stored->can_answer(t.request) || !is_alive(*view.stored)) return Followed::go_alone;
-  const auto& lifetime = view.stored->parts().lifetime;
+  const auto& lifetime = view.stored->lifetime();
   // The leader's directives are not ours.
   if (view.outcome != policy::CacheOutcome::revalidated &&
       policy::decide_reuse(lifetime, t.client, now).use == policy::Use::revalidate &&

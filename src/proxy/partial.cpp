@@ -13,15 +13,15 @@ namespace larder::proxy {
 // Does the 206 hold just what was asked for of the representation that we hold the rest of?
 bool Proxy::is_missing_part(const Transaction& transaction, const Question& question,
                             const OriginResponse& response) const {
-  const auto& stored = transaction.stale->parts();
+  const auto stored_fields = transaction.stale->fields();
   const auto content_range = http::parse_content_range(response.head.fields);
-  if (!content_range || !content_range->range || !policy::share_strong_validator(response.head.fields, stored.fields)) {
+  if (!content_range || !content_range->range || !policy::share_strong_validator(response.head.fields, stored_fields)) {
     return false;
   }
   // It need not be told again to who sent If-Range (RFC 9110 §15.3.7).
   const auto coding = http::combined(response.head.fields, "Content-Encoding");
-  if (coding && coding != http::combined(stored.fields, "Content-Encoding")) return false;
-  const auto& held_length = stored.extent->complete_length;
+  if (coding && coding != http::combined(stored_fields, "Content-Encoding")) return false;
+  const auto& held_length = transaction.stale->extent()->complete_length;
   const auto complete_length = content_range->complete_length ? content_range->complete_length : held_length;
   if (held_length && complete_length != held_length) return false;
   const auto last = question.gap->last ? question.gap->last
@@ -34,7 +34,7 @@ bool Proxy::is_missing_part(const Transaction& transaction, const Question& ques
 
 // Would what is held and the missing part be an object that we may hold? Where the end is unknown, the answer shows.
 bool Proxy::fits(const Transaction& transaction, const policy::Gap& gap) const noexcept {
-  const auto& extent = *transaction.stale->parts().extent;
+  const auto& extent = *transaction.stale->extent();
   const auto room = shared_.cache.max_object - std::min<std::uint64_t>(extent.size(), shared_.cache.max_object);
   const auto end = gap.last                 ? std::optional(*gap.last + 1)
                    : extent.complete_length ? extent.complete_length
@@ -47,17 +47,17 @@ std::shared_ptr<Proxy::Completion> Proxy::complete(const Transaction& transactio
                                                    const OriginResponse& response, policy::TimePoint request_time,
                                                    policy::TimePoint response_time) const {
   if (!is_missing_part(transaction, question, response)) return nullptr;
-  const auto& old = transaction.stale->parts();
+  const auto& old = *transaction.stale->extent();
   const auto content_range = http::parse_content_range(response.head.fields);
   const auto part = *content_range->range;
-  const auto length = content_range->complete_length ? content_range->complete_length : old.extent->complete_length;
+  const auto length = content_range->complete_length ? content_range->complete_length : old.complete_length;
   if (!length || *length > shared_.cache.max_object) return nullptr;
-  if (part.first > 0 && !old.extent->holds({0, part.first - 1})) return nullptr;
-  if (part.last + 1 < *length && !old.extent->holds({part.last + 1, *length - 1})) return nullptr;
+  if (part.first > 0 && !old.holds({0, part.first - 1})) return nullptr;
+  if (part.last + 1 < *length && !old.holds({part.last + 1, *length - 1})) return nullptr;
 
   auto completion = std::make_shared<Completion>();
   const auto answer = response_fields(response.head, via_.of(response.head.version), response_time);
-  completion->fields = policy::freshen(old.fields, answer);
+  completion->fields = policy::freshen(transaction.stale->fields(), answer);
   const auto& rule = transaction.route().store;
   const http::ResponseHead head{.status = 200,
                                 .reason = http::reason_phrase(200),
@@ -72,11 +72,10 @@ std::shared_ptr<Proxy::Completion> Proxy::complete(const Transaction& transactio
   completion->stored = transaction.stale;
   const std::string_view held = transaction.stale->body();
   if (part.first > 0) {
-    completion->before =
-        held.substr(static_cast<std::size_t>(old.extent->offset_of(0)), static_cast<std::size_t>(part.first));
+    completion->before = held.substr(static_cast<std::size_t>(old.offset_of(0)), static_cast<std::size_t>(part.first));
   }
   if (part.last + 1 < *length) {
-    completion->behind = held.substr(static_cast<std::size_t>(old.extent->offset_of(part.last + 1)),
+    completion->behind = held.substr(static_cast<std::size_t>(old.offset_of(part.last + 1)),
                                      static_cast<std::size_t>(*length - part.last - 1));
   }
   return completion;
@@ -94,24 +93,24 @@ store::StoredPtr Proxy::keep_part(const Transaction& transaction, http::FieldSpa
   const auto present = shared_.memory.find(t.key.canonical, t.fields, false).stored;
   const bool is_wanted = !present || present == t.stale || !present->is_complete();
   auto held = completes || !present ? t.stale : present;
-  if (held && (held->is_complete() || !policy::share_strong_validator(held->parts().fields, answer_fields))) {
+  if (held && (held->is_complete() || !policy::share_strong_validator(held->fields(), answer_fields))) {
     held = nullptr;
   }
   // Some origins give all codings one entity tag, against RFC 9110 §8.8.3.3. is_missing_part() has looked already.
   if (held && !completes &&
-      http::combined(held->parts().fields, "Content-Encoding") != http::combined(answer_fields, "Content-Encoding")) {
+      http::combined(held->fields(), "Content-Encoding") != http::combined(answer_fields, "Content-Encoding")) {
     held = nullptr;
   }
   policy::PartialBody body{.extent = {.ranges = {part}, .complete_length = complete_length}, .bytes = std::move(bytes)};
   if (held) {
-    auto combined = policy::combine(*held->parts().extent, held->body(), part, body.bytes, complete_length);
+    auto combined = policy::combine(*held->extent(), held->body(), part, body.bytes, complete_length);
     if (combined && combined->bytes.size() <= shared_.cache.max_object) {
       body = std::move(*combined);
     } else {
       held = nullptr;
     }
   }
-  auto fields = held ? policy::freshen(held->parts().fields, answer_fields) : http::FieldList::copy_of(answer_fields);
+  auto fields = held ? policy::freshen(held->fields(), answer_fields) : http::FieldList::copy_of(answer_fields);
   fields.remove("Content-Range");
   const auto lifetime =
       policy::compute_freshened_lifetime(200, fields, answer_fields, rule, request_time, response_time);

@@ -24,7 +24,7 @@ std::chrono::milliseconds left(SteadyTime until) {
 
 // Seconds an entry stays in Redis: as long as it can be of use to anyone.
 std::int64_t time_to_live(const store::StoredResponse& stored) {
-  return stored.parts().lifetime.retention(stored.has_validator()).count();
+  return stored.lifetime().retention(stored.has_validator()).count();
 }
 }  // namespace
 
@@ -114,11 +114,10 @@ std::optional<store::VaryMarker> RemoteStore::judge(std::string_view key, std::s
     return std::move(*marker);
   }
   auto& stored = std::get<store::StoredPtr>(decoded);
-  const auto& parts = stored->parts();
-  if (parts.canonical != canonical) return refuse(policy::NotReused::canonical_differs);
-  const auto match = policy::match_variant(parts.selecting, parts.fields, request_fields);
+  if (stored->canonical() != canonical) return refuse(policy::NotReused::canonical_differs);
+  const auto match = stored->match(request_fields);
   if (!match.matches) return refuse(policy::NotReused::vary_miss);
-  const auto liveness = log_.alive_remote(stored->subject(), parts.stamp);
+  const auto liveness = log_.alive_remote(stored->subject(), stored->stamp());
   if (liveness != store::Liveness::alive) {
     remove(key);
     return refuse(liveness == store::Liveness::epoch ? policy::NotReused::epoch : policy::NotReused::purged);
@@ -128,7 +127,7 @@ std::optional<store::VaryMarker> RemoteStore::judge(std::string_view key, std::s
   // Of equally good ones the most recent (RFC 9111 §4.1).
   if (match.rank < best_rank) return std::nullopt;
   if (match.rank == best_rank && lookup.stored &&
-      parts.lifetime.generation_time() <= lookup.stored->parts().lifetime.generation_time()) {
+      stored->lifetime().generation_time() <= lookup.stored->lifetime().generation_time()) {
     return std::nullopt;
   }
   best_rank = match.rank;
@@ -179,18 +178,18 @@ void RemoteStore::insert(store::StoredPtr stored) {
   }
   encoding_bytes_.fetch_add(size, std::memory_order_relaxed);
   asio::post(encoding_, [this, stored = std::move(stored), ttl, size] {
-    auto key = std::make_shared<std::string>(stored->parts().key);
+    auto key = std::make_shared<std::string>(stored->key());
     auto record = std::make_shared<std::string>(store::encode(*stored, parameters_.codec));
     std::shared_ptr<std::string> other_key;
     std::shared_ptr<std::string> marker_key;
     std::shared_ptr<std::string> marker;
-    if (!stored->parts().selecting.empty()) {
+    if (!stored->selecting().empty()) {
       marker_key = std::make_shared<std::string>(stored->base_key());
       marker = std::make_shared<std::string>(
-          store::encode(store::VaryMarker{.canonical = stored->parts().canonical,
-                                          .names = policy::selecting_names(stored->parts().selecting),
-                                          .stamp = stored->parts().stamp}));
-      const auto names = policy::variant_names(stored->parts().selecting, stored->parts().fields);
+          store::encode(store::VaryMarker{.canonical = std::string(stored->canonical()),
+                                          .names = policy::selecting_names(stored->selecting()),
+                                          .stamp = stored->stamp()}));
+      const auto names = policy::variant_names(stored->selecting(), stored->fields());
       if (names.size() > 1) {
         other_key = std::make_shared<std::string>(policy::variant_key(stored->base_key(), names[1]));
       }
@@ -264,12 +263,11 @@ net::Awaitable<bool> RemoteStore::confirm_clock(SteadyTime until) {
 }
 
 void RemoteStore::remove(const store::StoredResponse& stored) {
-  const auto& parts = stored.parts();
-  if (parts.selecting.empty()) {
-    remove(parts.key);
+  if (stored.selecting().empty()) {
+    remove(stored.key());
     return;
   }
-  for (const auto& name : policy::variant_names(parts.selecting, parts.fields)) {
+  for (const auto& name : policy::variant_names(stored.selecting(), stored.fields())) {
     remove(policy::variant_key(stored.base_key(), name));
   }
 }

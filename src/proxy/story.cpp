@@ -64,7 +64,7 @@ bool Proxy::is_trusted(const store::StoredResponse& stored, policy::TimePoint no
     case Trust::whole:
       return true;
     case Trust::bounded:
-      return now - stored.parts().lifetime.response_time <= shared_.coherence_bound;
+      return now - stored.lifetime().response_time <= shared_.coherence_bound;
     case Trust::none:
       return false;
   }
@@ -73,20 +73,20 @@ bool Proxy::is_trusted(const store::StoredResponse& stored, policy::TimePoint no
 
 // What was found alive may have been purged while we waited for something.
 bool Proxy::is_alive(const store::StoredResponse& stored) const {
-  return shared_.log.alive_since(stored.subject(), stored.parts().stamp.sequence) == store::Liveness::alive;
+  return shared_.log.alive_since(stored.subject(), stored.stamp().sequence) == store::Liveness::alive;
 }
 
 // May what is stale be served because the origin failed? (RFC 5861 §4)
 bool Proxy::may_serve_on_error(const Transaction& transaction, policy::TimePoint now) const {
   const auto& t = transaction;
   return t.stale && t.reason != policy::NotReused::epoch && t.stale->can_answer(t.request) && is_alive(*t.stale) &&
-         policy::may_serve_on_error(t.stale->parts().lifetime, t.client, now);
+         policy::may_serve_on_error(t.stale->lifetime(), t.client, now);
 }
 
 // Does an answer of the origin's (a 304, or the head of a 200) speak of this very response? What a purge has killed
 // since it was looked up only a strong validator can bring back to life: others may be equal before and after a write.
 bool Proxy::is_confirmed_by(const store::StoredResponse& stored, http::FieldSpan answer_fields) const {
-  return is_alive(stored) || policy::share_strong_validator(stored.parts().fields, answer_fields);
+  return is_alive(stored) || policy::share_strong_validator(stored.fields(), answer_fields);
 }
 
 Proxy::Awaitable<void> Proxy::answer(net::Exchange& exchange) {
@@ -215,7 +215,7 @@ bool Proxy::serve_if_usable(net::Exchange& exchange, const TransactionPtr& trans
                             std::string_view tier) {
   auto& t = *transaction;
   const auto now = wall_clock();
-  const auto& lifetime = stored->parts().lifetime;
+  const auto lifetime = stored->lifetime();
   const auto reuse = policy::decide_reuse(lifetime, t.client, now);
   const auto form = acceptable_form(t, stored);
   if (!form) {

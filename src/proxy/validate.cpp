@@ -10,8 +10,8 @@ namespace larder::proxy {
 namespace {
 
 // The tags that the rule has given to a stored response: those of its fields are made anew from what they are now.
-std::vector<std::string> rule_tags(const store::StoredParts& stored) {
-  auto tags = stored.tags;
+std::vector<std::string> rule_tags(const store::StoredResponse& stored) {
+  auto tags = stored.tags().strings();
   std::erase_if(tags, [](const std::string& tag) { return policy::is_own_tag(tag); });
   return tags;
 }
@@ -26,17 +26,17 @@ Proxy::Question Proxy::make_question(const Transaction& transaction, bool passes
   question.fields = http::FieldList::view_of(t.fields);
   if (t.stale && t.stale->has_validator() && t.stale->can_answer(t.request)) {
     question.validates = true;
-    policy::add_validators(question.fields, t.stale->parts().fields);
+    policy::add_validators(question.fields, t.stale->fields());
     return question;
   }
   if (t.stale && !t.stale->is_complete()) {
-    question.gap = policy::missing_range(t.request, t.stale->parts().fields, *t.stale->parts().extent);
+    question.gap = policy::missing_range(t.request, t.stale->fields(), *t.stale->extent());
     if (question.gap && !fits(t, *question.gap)) question.gap.reset();
   }
   if (question.gap) {
     policy::remove_preconditions(question.fields);
     question.fields.add("Range", policy::range_field(*question.gap));
-    question.fields.add("If-Range", *http::first_value(t.stale->parts().fields, "ETag"));
+    question.fields.add("If-Range", *http::first_value(t.stale->fields(), "ETag"));
     return question;
   }
   if (passes_range) return question;
@@ -109,8 +109,8 @@ std::string Proxy::selecting_of(const Transaction& transaction, http::FieldSpan 
   if (names.empty()) {
     names = t.vary_names;
     for (const auto& variant : shared_.memory.variants(t.key.canonical)) {
-      if (variant->parts().selecting.empty()) continue;
-      names = policy::selecting_names(variant->parts().selecting);
+      if (variant->selecting().empty()) continue;
+      names = policy::selecting_names(variant->selecting());
       break;
     }
   }
@@ -141,17 +141,17 @@ void Proxy::drop(const store::StoredResponse& stored) {
 // request, which would else be found first.
 void Proxy::supersede(const Transaction& transaction, const store::StoredResponse& stored) {
   const auto& t = transaction;
-  if (stored.parts().canonical == t.key.canonical) return;
+  if (stored.canonical() == t.key.canonical) return;
   auto older = shared_.memory.find(t.key.canonical, t.fields, false).stored;
   if (!older) older = t.stale;
-  if (older && older->parts().canonical == t.key.canonical) drop(*older);
+  if (older && older->canonical() == t.key.canonical) drop(*older);
 }
 
 // A 304 may confirm another stored variant than the one that was asked about (RFC 9111 §4.3.4): the one with the same
 // strong entity tag.
 store::StoredPtr Proxy::find_confirmed(const Transaction& transaction, http::FieldSpan not_modified_fields) const {
   for (const auto& stored : shared_.memory.variants(transaction.key.canonical)) {
-    if (policy::share_strong_validator(stored->parts().fields, not_modified_fields) &&
+    if (policy::share_strong_validator(stored->fields(), not_modified_fields) &&
         stored->can_answer(transaction.request)) {
       return stored;
     }
@@ -167,23 +167,24 @@ Proxy::Freshened Proxy::freshen(const Transaction& transaction, http::FieldSpan 
                                 policy::TimePoint response_time) {
   const auto& t = transaction;
   const auto& rule = t.route().store;
-  const auto& old = t.stale->parts();
-  const auto fields = policy::freshen(old.fields, answer_fields);
+  const auto& old = *t.stale;
+  const auto old_fields = old.fields();
+  const auto fields = policy::freshen(old_fields, answer_fields);
   const http::ResponseHead head{
-      .status = old.status, .reason = old.reason, .version = http::Version::http_1_1, .fields = fields};
+      .status = old.status(), .reason = old.reason(), .version = http::Version::http_1_1, .fields = fields};
   const auto lifetime =
-      policy::compute_freshened_lifetime(old.status, fields, answer_fields, rule, request_time, response_time);
+      policy::compute_freshened_lifetime(old.status(), fields, answer_fields, rule, request_time, response_time);
   const auto reason = policy::storable(t.request, head, rule, lifetime);
   auto parts = parts_of(t, stamp, lifetime, fields);
   // It may have been selected for another request than this one, and what it was selected by stays.
-  parts.selecting = policy::extended_selecting(old.selecting, policy::vary_names(fields).names, t.fields);
+  parts.selecting = policy::extended_selecting(old.selecting(), policy::vary_names(fields).names, t.fields);
   // So do the tags: they may come from request fields that are no part of the key.
   parts.tags = tags_of(t, rule_tags(old), fields);
   name_variant(parts);
-  parts.status = old.status;
-  parts.reason = old.reason;
-  parts.body = old.body;
-  parts.extent = old.extent;
+  parts.status = old.status();
+  parts.reason = old.reason();
+  parts.body = old.shared_body();
+  parts.extent = old.shared_extent();
   auto stored = store::StoredResponse::make(std::move(parts));
   if (reason != policy::NotStored::none) {
     counters_.count(reason);
@@ -192,21 +193,21 @@ Proxy::Freshened Proxy::freshen(const Transaction& transaction, http::FieldSpan 
   }
   (void)keep(stored, stamp);
   supersede(t, *stored);
-  if (!policy::share_strong_validator(old.fields, answer_fields)) return {stored, reason};
-  for (const auto& other : shared_.memory.variants(old.canonical)) {
-    if (other == stored || other == t.stale || other->parts().selecting == stored->parts().selecting) continue;
-    if (!policy::share_strong_validator(other->parts().fields, answer_fields)) continue;
-    const auto other_fields = policy::freshen(other->parts().fields, answer_fields);
-    const auto other_lifetime = policy::compute_freshened_lifetime(other->parts().status, other_fields, answer_fields,
-                                                                   rule, request_time, response_time);
+  if (!policy::share_strong_validator(old_fields, answer_fields)) return {stored, reason};
+  for (const auto& other : shared_.memory.variants(old.canonical())) {
+    if (other == stored || other == t.stale || other->selecting() == stored->selecting()) continue;
+    if (!policy::share_strong_validator(other->fields(), answer_fields)) continue;
+    const auto other_fields = policy::freshen(other->fields(), answer_fields);
+    const auto other_lifetime = policy::compute_freshened_lifetime(other->status(), other_fields, answer_fields, rule,
+                                                                   request_time, response_time);
     auto copy = parts_of(t, stamp, other_lifetime, other_fields);
-    copy.selecting = other->parts().selecting;
-    copy.tags = tags_of(t, rule_tags(other->parts()), other_fields);
+    copy.selecting = other->selecting();
+    copy.tags = tags_of(t, rule_tags(*other), other_fields);
     name_variant(copy);
-    copy.status = other->parts().status;
-    copy.reason = other->parts().reason;
-    copy.body = other->parts().body;
-    copy.extent = other->parts().extent;
+    copy.status = other->status();
+    copy.reason = other->reason();
+    copy.body = other->shared_body();
+    copy.extent = other->shared_extent();
     (void)keep(store::StoredResponse::make(std::move(copy)), stamp);
   }
   return {stored, reason};

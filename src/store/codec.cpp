@@ -365,41 +365,42 @@ policy::PurgeSubject RecordSummary::subject() const noexcept {
 }
 
 std::string encode(const StoredResponse& response, const CodecParameters& parameters) {
-  const auto& parts = response.parts();
-  const auto& body = response.body();
-  const bool shall_compress = parameters.compress_threshold != 0 && body.size() > parameters.compress_threshold &&
-                              !is_content_coded(parts.fields);
+  const auto body = response.body();
+  const auto fields = response.fields();
+  const bool shall_compress =
+      parameters.compress_threshold != 0 && body.size() > parameters.compress_threshold && !is_content_coded(fields);
   const auto compressed = shall_compress ? compress(body, std::clamp(parameters.compress_level, 1, 9)) : std::nullopt;
-  const std::string_view stored_body = compressed ? *compressed : body;
+  const std::string_view stored_body = compressed ? std::string_view(*compressed) : body;
 
-  auto record = begin(512 + parts.canonical.size() + response.head().size() + stored_body.size());
+  auto record = begin(512 + response.canonical().size() + response.head().size() + stored_body.size());
   Writer writer(record);
-  put_stamp(writer, parts.stamp);
-  put_lifetime(writer, parts.lifetime);
+  put_stamp(writer, response.stamp());
+  put_lifetime(writer, response.lifetime());
   writer.number(static_cast<std::uint64_t>(body.size()));
-  writer.text(parts.key);
-  writer.number(static_cast<std::uint32_t>(parts.base_key_size));
-  writer.text(parts.type);
-  writer.text(parts.origin);
-  writer.text(parts.target);
-  writer.number(static_cast<std::uint32_t>(parts.tags.size()));
-  for (const auto& tag : parts.tags) writer.text(tag);
+  writer.text(response.key());
+  writer.number(static_cast<std::uint32_t>(response.base_key().size()));
+  writer.text(response.type());
+  writer.text(response.origin());
+  writer.text(response.target());
+  const auto tags = response.tags();
+  writer.number(static_cast<std::uint32_t>(std::distance(tags.begin(), tags.end())));
+  for (const auto tag : tags) writer.text(tag);
   const auto front_size = record.size() - header_size;
 
-  writer.text(parts.canonical);
-  writer.text(parts.selecting);
-  writer.number(static_cast<std::uint8_t>(parts.priority));
-  writer.number(static_cast<std::uint16_t>(parts.status));
-  writer.text(parts.reason);
-  writer.number(static_cast<std::uint32_t>(parts.fields.size()));
-  for (const auto& field : parts.fields.span()) {
+  writer.text(response.canonical());
+  writer.text(response.selecting());
+  writer.number(static_cast<std::uint8_t>(response.priority()));
+  writer.number(static_cast<std::uint16_t>(response.status()));
+  writer.text(response.reason());
+  writer.number(static_cast<std::uint32_t>(fields.size()));
+  for (const auto& field : fields.span()) {
     writer.text(field.name);
     writer.text(field.value);
   }
-  if (parts.extent) put_extent(writer, *parts.extent);
+  if (const auto* const extent = response.extent()) put_extent(writer, *extent);
   record.append(stored_body);
   const auto flags =
-      static_cast<std::uint8_t>((compressed ? flag_compressed : 0) | (parts.extent ? flag_incomplete : 0));
+      static_cast<std::uint8_t>((compressed ? flag_compressed : 0) | (response.is_complete() ? 0 : flag_incomplete));
   finish(record, kind_response, flags, front_size);
   return record;
 }

@@ -1,22 +1,23 @@
 // Invariants
-// - A stripe's mutex guards its map, its entries' links and counts. Under it only the purge log's lock is taken, never
+// - A stripe's mutex guards its index and the links of its entries. Under it only the purge log's lock is taken, never
 //   another stripe's.
-// - Every linked entry is in two structures: the chain of its resource's variants (newest first, its head in the map),
-//   and the stripe's list by age (newest at the head, ids rising towards it). Nodes never move in the latter.
+// - An entry is a stored response whose links are ours, with a reference of ours to it. Every linked one is in two
+//   structures: the index, and the stripe's list by age (newest at the head). Nodes never move in the latter.
 // - `bytes_` of the store is at least the sum of the stripes' bytes and at most the capacity: an insert reserves before
 //   it links.
-// - Entries are unlinked into a Graveyard, which frees them (bodies are large) after the lock is given back.
+// - Entries are unlinked into a Graveyard, which lets go of them (bodies are large) after the lock is given back. What
+//   was unlinked is never linked again: others may still hold it, and another thread its links.
 #include "larder/store/memory_store.hpp"
 
 #include <algorithm>
 #include <bit>
-#include <boost/unordered/unordered_flat_set.hpp>
 #include <mutex>
 #include <thread>
 #include <utility>
 
-#include "larder/policy/vary.hpp"
 #include "larder/store/keyed_hash.hpp"
+
+#include "memory_store_index.hpp"
 
 namespace larder::store {
 namespace {
@@ -27,11 +28,9 @@ constexpr std::size_t bytes_per_stripe = 1UL << 20;
 constexpr std::size_t walk_step = 256;
 // So many used entries may the hand pass before it takes the next one whatever its credit: bounds the time under lock.
 constexpr unsigned max_hand_steps = 1024;
-// A map slot at the usual load, its metadata byte, and what the allocator adds to an entry.
-constexpr std::size_t map_overhead = 40;
-// A cursor is the stripe's number in these upper bits, and below them the id of the last entry seen.
-constexpr unsigned cursor_shift = 56;
-constexpr std::uint64_t cursor_id_mask = (1ULL << cursor_shift) - 1;
+// A cursor is the stripe's number, a position in its index, and how many entries of that position are done.
+constexpr unsigned cursor_stripe_shift = 56;
+constexpr unsigned cursor_position_shift = 32;
 
 // What a type's priority does to SIEVE's visited bit; see the header.
 struct Weight {
@@ -51,49 +50,32 @@ constexpr Weight weight_of(policy::Priority priority) noexcept {
   return {0, 1, 1};
 }
 
+Weight weight_of(const StoreLinks& links) noexcept { return weight_of(static_cast<policy::Priority>(links.priority)); }
+
+std::uint32_t short_hash(std::uint64_t hash) noexcept {
+  return static_cast<std::uint32_t>(hash) & StoreLinks::hash_mask;
+}
+
 std::size_t stripes_for(std::size_t capacity) noexcept {
   return std::bit_floor(std::clamp<std::size_t>(capacity / bytes_per_stripe, 1, max_stripes));
 }
 
 }  // namespace
 
-struct MemoryStore::Entry {
-  Entry(StoredPtr response, std::uint64_t hash_of_canonical, std::uint64_t checked_sequence)
-      : stored(std::move(response)),
-        hash(hash_of_canonical),
-        generated(stored->parts().lifetime.generation_time()),
-        checked(checked_sequence),
-        weight(weight_of(stored->parts().priority)),
-        credit(weight.at_start) {}
-
-  [[nodiscard]] std::size_t charge() const noexcept { return stored->memory_size() + sizeof(Entry) + map_overhead; }
-
-  const StoredPtr stored;
-  const std::uint64_t hash;
-  const policy::Seconds generated;  ///< Lifetime::generation_time()
-  std::uint64_t checked;            ///< alive as of this sequence of the purge log
-  std::uint64_t id = 0;             ///< order of insertion in the stripe
-  std::uint64_t hits = 0;
-  Entry* older_variant = nullptr;
-  Entry* newer = nullptr;  ///< towards the head of the list by age; in a graveyard: the next one
-  Entry* older = nullptr;
-  const Weight weight;
-  unsigned char credit;
+struct MemoryStore::Links {
+  static StoreLinks& links(Entry& entry) noexcept { return entry.links_; }
 };
 
-/// Unlinked entries; frees them when it goes, which must be after the lock has gone.
+/// Unlinked entries; lets go of them when it goes, which must be after the lock has gone.
 class MemoryStore::Graveyard {
  public:
   Graveyard() = default;
   Graveyard(const Graveyard&) = delete;
   Graveyard& operator=(const Graveyard&) = delete;
   ~Graveyard() {
-    while (first_ != nullptr) delete std::exchange(first_, first_->newer);
+    while (first_ != nullptr) intrusive_ptr_release(std::exchange(first_, Links::links(*first_).newer));
   }
-  void add(Entry& entry) noexcept {
-    entry.newer = first_;
-    first_ = &entry;
-  }
+  void add(Entry& entry) noexcept { Links::links(entry).newer = std::exchange(first_, &entry); }
 
  private:
   Entry* first_ = nullptr;
@@ -101,14 +83,13 @@ class MemoryStore::Graveyard {
 
 class alignas(64) MemoryStore::Stripe {
  public:
-  /// Who walks through a stripe, each with an own place to resume at.
-  enum class Walker : unsigned char { listing, sweep };
+  using Index = MemoryStoreIndex<Links>;
 
   Stripe() = default;
   Stripe(const Stripe&) = delete;
   Stripe& operator=(const Stripe&) = delete;
   ~Stripe() {
-    while (newest_ != nullptr) delete std::exchange(newest_, newest_->older);
+    while (newest_ != nullptr) intrusive_ptr_release(std::exchange(newest_, Links::links(*newest_).older));
   }
 
   std::mutex mutex;
@@ -117,132 +98,87 @@ class alignas(64) MemoryStore::Stripe {
 
   // All below need the mutex.
 
-  /// The newest variant of a resource, or null.
-  [[nodiscard]] Entry* variants(std::uint64_t hash, std::string_view canonical) const {
-    const auto found = resources_.find(Wanted{hash, canonical});
-    return found == resources_.end() ? nullptr : found->newest;
-  }
+  Index index;
 
   void link(Entry& entry) {
-    const auto [slot, is_new] = resources_.insert(Resource{entry.hash, &entry});
-    if (!is_new) {
-      // By the time of generation, which is what Date and Age tell, not by that of arrival (RFC 9111 §4).
-      if (slot->newest->generated > entry.generated) {
-        auto* before = slot->newest;
-        while (before->older_variant != nullptr && before->older_variant->generated > entry.generated) {
-          before = before->older_variant;
-        }
-        entry.older_variant = before->older_variant;
-        before->older_variant = &entry;
-      } else {
-        entry.older_variant = slot->newest;
-        slot->newest = &entry;
-      }
-    }
-    entry.id = ++last_id_;
-    entry.older = newest_;
-    entry.newer = nullptr;
-    if (newest_ != nullptr) {
-      newest_->newer = &entry;
-    } else {
-      oldest_ = &entry;
-    }
+    auto& links = Links::links(entry);
+    put_into_index(entry);
+    links.older = newest_;
+    links.newer = nullptr;
+    (newest_ != nullptr ? Links::links(*newest_).newer : oldest_) = &entry;
     newest_ = &entry;
-    bytes.fetch_add(entry.charge(), std::memory_order_relaxed);
+    bytes.fetch_add(charge_of(entry), std::memory_order_relaxed);
   }
 
   void unlink(Entry& entry) {
-    const auto slot = resources_.find(Wanted{entry.hash, entry.stored->parts().canonical});
-    if (slot->newest != &entry) {
-      auto* before = slot->newest;
-      while (before->older_variant != &entry) before = before->older_variant;
-      before->older_variant = entry.older_variant;
-    } else if (entry.older_variant != nullptr) {
-      slot->newest = entry.older_variant;
-    } else {
-      resources_.erase(slot);
-    }
-    (entry.newer != nullptr ? entry.newer->older : newest_) = entry.older;
-    (entry.older != nullptr ? entry.older->newer : oldest_) = entry.newer;
-    if (hand_ == &entry) hand_ = entry.newer;
-    for (auto*& place : resume_) {
-      if (place == &entry) place = entry.older;
-    }
-    bytes.fetch_sub(entry.charge(), std::memory_order_relaxed);
+    auto& links = Links::links(entry);
+    index.erase(entry);
+    if (hand_ == &entry) hand_ = links.newer;
+    (links.newer != nullptr ? Links::links(*links.newer).older : newest_) = links.older;
+    (links.older != nullptr ? Links::links(*links.older).newer : oldest_) = links.newer;
+    bytes.fetch_sub(charge_of(entry), std::memory_order_relaxed);
   }
 
   /// Moves the hand to the entry that shall go next; null where there is none.
   Entry* victim() noexcept {
     for (unsigned steps = 0; oldest_ != nullptr; ++steps) {
       if (hand_ == nullptr) hand_ = oldest_;
-      if (hand_->credit < hand_->weight.toll || steps == max_hand_steps) return hand_;
-      hand_->credit = static_cast<unsigned char>(hand_->credit - hand_->weight.toll);
-      hand_ = hand_->newer;
+      auto& links = Links::links(*hand_);
+      const unsigned toll = weight_of(links).toll;
+      if (links.credit < toll || steps == max_hand_steps) return hand_;
+      links.credit = static_cast<unsigned char>(links.credit - toll);
+      hand_ = links.newer;
     }
     return nullptr;
   }
 
-  /// The oldest entry with an id above `id`.
-  [[nodiscard]] Entry* after(std::uint64_t id, Walker walker) const noexcept {
-    auto* entry = resume_[static_cast<std::size_t>(walker)];
-    // The place is a hint: another listing may have left it further on.
-    if (entry == nullptr || entry->id > id) entry = oldest_;
-    while (entry != nullptr && entry->id <= id) entry = entry->newer;
-    return entry;
-  }
-  /// The walk will go on after `entry`.
-  void remember(Entry* entry, Walker walker) noexcept { resume_[static_cast<std::size_t>(walker)] = entry; }
-  [[nodiscard]] std::uint64_t last_id() const noexcept { return last_id_; }
-
  private:
-  struct Resource {
-    std::uint64_t hash;
-    mutable Entry* newest;  // not part of what makes it equal: that is the canonical request
-  };
-  struct Wanted {
-    std::uint64_t hash;
-    std::string_view canonical;
-  };
-  struct Hash {
-    using is_transparent = void;
-    using is_avalanching = void;
-    std::size_t operator()(const Resource& r) const noexcept { return r.hash; }
-    std::size_t operator()(const Wanted& w) const noexcept { return w.hash; }
-  };
-  struct Equal {
-    using is_transparent = void;
-    static std::string_view canonical(const Resource& r) noexcept { return r.newest->stored->parts().canonical; }
-    static std::string_view canonical(const Wanted& w) noexcept { return w.canonical; }
-    template <class A, class B>
-    bool operator()(const A& a, const B& b) const noexcept {
-      return a.hash == b.hash && canonical(a) == canonical(b);
+  // By the time of generation, which is what Date and Age tell, not by that of arrival (RFC 9111 §4).
+  void put_into_index(Entry& entry) {
+    auto* const newest = index.find(static_cast<std::uint32_t>(Links::links(entry).hash), entry.canonical());
+    if (newest == nullptr) {
+      index.insert(entry, nullptr);
+      return;
     }
-  };
+    const auto generated = [](Entry& e) { return e.lifetime().generation_time(); };
+    const auto own = generated(entry);
+    if (generated(*newest) <= own) {
+      index.insert(entry, newest);
+      return;
+    }
+    auto* newer = newest;
+    for (auto* older = index.older_variant(*newer); older != nullptr && generated(*older) > own;) {
+      newer = std::exchange(older, index.older_variant(*older));
+    }
+    index.insert_behind(entry, *newer);
+  }
 
-  boost::unordered_flat_set<Resource, Hash, Equal> resources_;
   Entry* newest_ = nullptr;
   Entry* oldest_ = nullptr;
   Entry* hand_ = nullptr;
-  std::array<Entry*, 2> resume_{};
-  std::uint64_t last_id_ = 0;
 };
 
 MemoryStore::MemoryStore(MemoryStoreParameters parameters, const PurgeLog& log)
     : parameters_(parameters),
       log_(log),
       stripe_count_(stripes_for(parameters.capacity)),
-      stripes_(std::make_unique<Stripe[]>(stripe_count_)) {}
+      stripes_(std::make_unique<Stripe[]>(stripe_count_)),
+      free_memory_(parameters.capacity) {}
 
 MemoryStore::~MemoryStore() = default;
 
-// The maps use the hash's uppermost bits and its last byte; the stripe comes from between.
+// The index uses the lowest bits.
 MemoryStore::Stripe& MemoryStore::stripe_of(std::uint64_t hash) const noexcept {
   return stripes_[(hash >> 32U) & (stripe_count_ - 1)];
 }
 
+std::size_t MemoryStore::charge_of(Entry& entry) noexcept { return entry.memory_size() + Stripe::Index::overhead; }
+
 void MemoryStore::bury(Stripe& stripe, Entry& entry, Cause cause, Graveyard& graveyard) {
   stripe.unlink(entry);
-  bytes_.fetch_sub(entry.charge(), std::memory_order_relaxed);
+  const auto charge = charge_of(entry);
+  bytes_.fetch_sub(charge, std::memory_order_relaxed);
+  free_memory_.add(charge);
   entries_.fetch_sub(1, std::memory_order_relaxed);
   removed_[static_cast<std::size_t>(cause)].fetch_add(1, std::memory_order_relaxed);
   graveyard.add(entry);
@@ -250,10 +186,12 @@ void MemoryStore::bury(Stripe& stripe, Entry& entry, Cause cause, Graveyard& gra
 
 // The log's sequence is loaded before it is asked, so that `checked` never claims a purge that came in between.
 Liveness MemoryStore::check(Entry& entry) const {
+  auto& links = Links::links(entry);
   const auto sequence = log_.sequence();
-  if (entry.checked >= sequence) return Liveness::alive;
-  const auto liveness = log_.alive_since(entry.stored->subject(), entry.checked);
-  if (liveness == Liveness::alive) entry.checked = sequence;
+  if (links.checked >= sequence) return Liveness::alive;
+  const auto liveness = log_.alive_since(entry.subject(), links.checked);
+  if (liveness == Liveness::alive)
+    links.checked = std::min(sequence, StoreLinks::latest_check) & StoreLinks::latest_check;
   return liveness;
 }
 
@@ -295,35 +233,36 @@ Lookup MemoryStore::find(std::string_view canonical, http::FieldSpan request_fie
   auto& stripe = stripe_of(hash);
   Graveyard graveyard;
   const std::lock_guard lock(stripe.mutex);
-  auto* entry = stripe.variants(hash, canonical);
+  auto* entry = stripe.index.find(short_hash(hash), canonical);
   if (entry != nullptr) lookup.reason = policy::NotReused::vary_miss;
   Entry* best = nullptr;
   policy::VariantMatch best_match;
   bool varies = false;
   // Newest first: an older one must match better than what was found to take its place.
-  while (entry != nullptr && best_match.rank < policy::full_rank) {
-    auto* const older = entry->older_variant;
-    const auto& parts = entry->stored->parts();
-    const bool lacks_vary = varies && parts.selecting.empty();
-    varies = varies || !parts.selecting.empty();
-    const auto match =
-        lacks_vary ? policy::VariantMatch{} : policy::match_variant(parts.selecting, parts.fields, request_fields);
+  while (entry != nullptr) {
+    const bool lacks_vary = varies && !entry->varies();
+    varies = varies || entry->varies();
+    const auto match = lacks_vary ? policy::VariantMatch{} : entry->match(request_fields);
+    Entry* dead = nullptr;
     if (match.matches && (best == nullptr || match.rank > best_match.rank)) {
       const auto liveness = check(*entry);
       if (liveness == Liveness::alive) {
         best = entry;
         best_match = match;
+        if (match.rank == policy::full_rank) break;
       } else {
         lookup.reason = liveness == Liveness::epoch ? policy::NotReused::epoch : policy::NotReused::purged;
-        bury(stripe, *entry, Cause::purged, graveyard);
+        dead = entry;
       }
     }
-    entry = older;
+    entry = stripe.index.older_variant(*entry);
+    if (dead != nullptr) bury(stripe, *dead, Cause::purged, graveyard);
   }
   if (best == nullptr) return lookup;
-  if (best->credit < best->weight.most) ++best->credit;
-  if (count_hit) ++best->hits;
-  lookup.stored = best->stored;
+  auto& links = Links::links(*best);
+  if (links.credit < weight_of(links).most) ++links.credit;
+  if (count_hit) ++links.hits;
+  lookup.stored = best;
   lookup.reason = policy::NotReused::none;
   lookup.needs_decoding = best_match.needs_decoding;
   return lookup;
@@ -335,18 +274,18 @@ std::vector<StoredPtr> MemoryStore::variants(std::string_view canonical) const {
   const auto hash = keyed_hash(canonical);
   auto& stripe = stripe_of(hash);
   const std::lock_guard lock(stripe.mutex);
-  for (auto* entry = stripe.variants(hash, canonical); entry != nullptr; entry = entry->older_variant) {
-    if (check(*entry) == Liveness::alive) found.push_back(entry->stored);
+  for (auto* entry = stripe.index.find(short_hash(hash), canonical); entry != nullptr;
+       entry = stripe.index.older_variant(*entry)) {
+    if (check(*entry) == Liveness::alive) found.emplace_back(entry);
   }
   return found;
 }
 
 policy::NotStored MemoryStore::insert(StoredPtr response, std::uint64_t checked) {
   if (parameters_.capacity == 0) return policy::NotStored::none;
-  const auto& parts = response->parts();
-  const auto hash = keyed_hash(parts.canonical);
-  auto entry = std::make_unique<Entry>(std::move(response), hash, checked);
-  const auto charge = entry->charge();
+  auto& entry = *response;
+  const auto hash = keyed_hash(entry.canonical());
+  const auto charge = charge_of(entry);
   if (charge > max_entry()) return policy::NotStored::too_large;
   auto& stripe = stripe_of(hash);
   reserve(charge, stripe);
@@ -358,18 +297,25 @@ policy::NotStored MemoryStore::insert(StoredPtr response, std::uint64_t checked)
 
   Graveyard graveyard;
   const std::lock_guard lock(stripe.mutex);
+  auto& links = Links::links(entry);
+  if (links.is_taken) return policy::NotStored::none;
+  links.hash = short_hash(hash) & StoreLinks::hash_mask;
+  links.checked = std::min(checked, StoreLinks::latest_check) & StoreLinks::latest_check;
+  links.priority = static_cast<unsigned>(entry.priority()) & 0xFU;
+  links.credit = weight_of(links).at_start;
   // Under the lock: a purge that comes later finds it linked, as its sequence is then above `checked`.
-  if (check(*entry) != Liveness::alive) return policy::NotStored::purged_while_filling;
+  if (check(entry) != Liveness::alive) return policy::NotStored::purged_while_filling;
+  const auto selecting = entry.selecting();
   std::size_t variants = 1;
-  for (auto* held = stripe.variants(hash, parts.canonical); held != nullptr;) {
-    auto* const older = held->older_variant;
-    if (held->stored->parts().selecting == parts.selecting) {
+  for (auto* held = stripe.index.find(short_hash(hash), entry.canonical()); held != nullptr;) {
+    auto* const older = stripe.index.older_variant(*held);
+    if (held->selecting() == selecting) {
       // The older answer may be late. A newer one that a purge has killed meanwhile is in nobody's way.
-      if (held->stored->parts().stamp.sequence > parts.stamp.sequence && check(*held) == Liveness::alive) {
+      if (held->stamp().sequence > entry.stamp().sequence && check(*held) == Liveness::alive) {
         return policy::NotStored::none;
       }
-      entry->hits = held->hits;
-      entry->credit = std::min(held->credit, entry->weight.most);
+      links.hits = Links::links(*held).hits;
+      links.credit = std::min(static_cast<unsigned char>(Links::links(*held).credit), weight_of(links).most);
       bury(stripe, *held, Cause::replaced, graveyard);
     } else if (++variants > parameters_.max_variants) {
       // Newest first, so this one is the oldest that is left.
@@ -377,8 +323,9 @@ policy::NotStored MemoryStore::insert(StoredPtr response, std::uint64_t checked)
     }
     held = older;
   }
-  stripe.link(*entry);
-  (void)entry.release();
+  links.is_taken = 1;
+  stripe.link(entry);
+  intrusive_ptr_add_ref(&entry);
   reservation.bytes = 0;
   entries_.fetch_add(1, std::memory_order_relaxed);
   insertions_.fetch_add(1, std::memory_order_relaxed);
@@ -387,56 +334,75 @@ policy::NotStored MemoryStore::insert(StoredPtr response, std::uint64_t checked)
 
 void MemoryStore::erase(const StoredPtr& response) {
   if (parameters_.capacity == 0) return;
-  const auto& canonical = response->parts().canonical;
+  const auto canonical = response->canonical();
   const auto hash = keyed_hash(canonical);
   auto& stripe = stripe_of(hash);
   Graveyard graveyard;
   const std::lock_guard lock(stripe.mutex);
-  for (auto* entry = stripe.variants(hash, canonical); entry != nullptr; entry = entry->older_variant) {
-    if (entry->stored == response) {
+  for (auto* entry = stripe.index.find(short_hash(hash), canonical); entry != nullptr;
+       entry = stripe.index.older_variant(*entry)) {
+    if (entry == response) {
       bury(stripe, *entry, Cause::erased, graveyard);
       return;
     }
   }
 }
 
+struct MemoryStore::Seen {
+  MemoryEntry entry;
+  std::uint64_t checked;
+  std::uint32_t position;
+  std::uint32_t rank;  ///< among those of the same position
+};
+
+// Some chains' entries from a place on, in the order of the walk; returns where to go on.
+std::uint32_t MemoryStore::read_page(Stripe& stripe, std::uint32_t position, std::uint32_t rank,
+                                     std::vector<Seen>& page) {
+  page.clear();
+  const auto from = position;
+  const std::lock_guard lock(stripe.mutex);
+  for (std::size_t step = 0; step < walk_step && page.size() < walk_step && position < Stripe::Index::end_position;
+       ++step) {
+    const auto begin = static_cast<std::ptrdiff_t>(page.size());
+    const auto here = position;
+    position = stripe.index.visit_chain(here, [&](Entry& entry) {
+      const auto at = Stripe::Index::position(entry);
+      const auto& links = Links::links(entry);
+      if (at >= here) page.push_back({{StoredPtr(&entry), links.hits}, links.checked, at, 0});
+    });
+    // Variants newest first, as newer ones come in front: so the ranks of the others stay.
+    std::reverse(page.begin() + begin, page.end());
+    std::stable_sort(page.begin() + begin, page.end(),
+                     [](const Seen& a, const Seen& b) { return a.position < b.position; });
+    for (auto seen = page.begin() + begin; seen != page.end(); ++seen) {
+      if (seen != page.begin() && std::prev(seen)->position == seen->position) seen->rank = std::prev(seen)->rank + 1;
+    }
+  }
+  std::erase_if(page, [&](const Seen& seen) { return seen.position == from && seen.rank < rank; });
+  return position;
+}
+
 std::uint64_t MemoryStore::list(std::string_view key_glob, std::size_t limit, std::uint64_t cursor,
                                 const std::function<void(const MemoryEntry&)>& visit) {
-  struct Seen {
-    MemoryEntry entry;
-    std::uint64_t id;
-    std::uint64_t checked;
-  };
   if (parameters_.capacity == 0 || limit == 0) return 0;
   std::vector<Seen> page;
-  page.reserve(walk_step);
-  auto id = cursor & cursor_id_mask;
-  for (auto number = cursor >> cursor_shift; number < stripe_count_; ++number, id = 0) {
-    auto& stripe = stripes_[number];
-    // Where it ends: what is stored while we walk would make the walk endless.
-    std::uint64_t end = 0;
-    do {
-      page.clear();
-      {
-        const std::lock_guard lock(stripe.mutex);
-        if (end == 0) end = stripe.last_id();
-        Entry* last = nullptr;
-        for (auto* entry = stripe.after(id, Stripe::Walker::listing);
-             entry != nullptr && entry->id <= end && page.size() < walk_step; entry = entry->newer) {
-          page.push_back({{entry->stored, entry->hits}, entry->id, entry->checked});
-          last = entry;
-        }
-        if (last != nullptr) stripe.remember(last, Stripe::Walker::listing);
-      }
+  auto position = static_cast<std::uint32_t>(cursor >> cursor_position_shift) & (Stripe::Index::end_position - 1);
+  auto rank = static_cast<std::uint32_t>(cursor);
+  for (auto number = cursor >> cursor_stripe_shift; number < stripe_count_; ++number, position = 0, rank = 0) {
+    while (position < Stripe::Index::end_position) {
+      position = read_page(stripes_[number], position, rank, page);
+      rank = 0;
       for (const auto& seen : page) {
-        id = seen.id;
         const auto subject = seen.entry.stored->subject();
         if (!policy::glob_match(key_glob, subject.key)) continue;
         if (log_.alive_since(subject, seen.checked) != Liveness::alive) continue;
         visit(seen.entry);
-        if (--limit == 0) return number << cursor_shift | id;
+        if (--limit == 0) {
+          return number << cursor_stripe_shift | std::uint64_t{seen.position} << cursor_position_shift |
+                 (seen.rank + 1);
+        }
       }
-    } while (page.size() == walk_step);
+    }
   }
   return 0;
 }
@@ -447,7 +413,7 @@ std::vector<MemoryEntry> MemoryStore::by_key(std::string_view key) {
   std::uint64_t cursor = 0;
   const auto visit = [&](const MemoryEntry& entry) {
     const auto& stored = *entry.stored;
-    if (stored.parts().key == key || stored.base_key() == key) found.push_back(entry);
+    if (stored.key() == key || stored.base_key() == key) found.push_back(entry);
   };
   const auto glob = policy::glob_quoted(key) + '*';
   do {
@@ -459,32 +425,22 @@ std::vector<MemoryEntry> MemoryStore::by_key(std::string_view key) {
 void MemoryStore::sweep(policy::TimePoint now) {
   if (parameters_.capacity == 0) return;
   auto& stripe = stripes_[next_sweep_.fetch_add(1, std::memory_order_relaxed) & (stripe_count_ - 1)];
-  std::uint64_t id = 0;
-  std::uint64_t end = 0;
-  for (bool is_done = false; !is_done;) {
+  for (std::uint32_t position = 0; position < Stripe::Index::end_position;) {
     Graveyard graveyard;
     const std::lock_guard lock(stripe.mutex);
-    if (end == 0) end = stripe.last_id();
-    auto* entry = stripe.after(id, Stripe::Walker::sweep);
-    Entry* last = nullptr;
-    for (std::size_t step = 0; step < walk_step && entry != nullptr && entry->id <= end; ++step) {
-      auto* const next = entry->newer;
-      id = entry->id;
-      const auto& stored = *entry->stored;
-      const auto& lifetime = stored.parts().lifetime;
-      if (check(*entry) != Liveness::alive) {
-        bury(stripe, *entry, Cause::purged, graveyard);
-      } else if (lifetime.current_age(now) - lifetime.corrected_initial_age >=
-                 lifetime.retention(stored.has_validator())) {
-        bury(stripe, *entry, Cause::expired, graveyard);
-      } else {
-        last = entry;
-      }
-      entry = next;
+    for (std::size_t step = 0; step < walk_step && position < Stripe::Index::end_position; ++step) {
+      position = stripe.index.visit_chain(position, [&](Entry& entry) {
+        const auto lifetime = entry.lifetime();
+        if (check(entry) != Liveness::alive) {
+          bury(stripe, entry, Cause::purged, graveyard);
+        } else if (lifetime.current_age(now) - lifetime.corrected_initial_age >=
+                   lifetime.retention(entry.has_validator())) {
+          bury(stripe, entry, Cause::expired, graveyard);
+        }
+      });
     }
-    if (last != nullptr) stripe.remember(last, Stripe::Walker::sweep);
-    is_done = entry == nullptr || entry->id > end;
   }
+  free_memory_.give_back(bytes_.load(std::memory_order_relaxed));
 }
 
 MemoryCounters MemoryStore::counters() const {

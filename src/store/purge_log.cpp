@@ -430,7 +430,7 @@ class PurgeLog::Index {
       }
     }
     if (news(SelectorKind::tag) &&
-        std::ranges::any_of(subject.tags, [&](const std::string& tag) { return named(SelectorKind::tag, tag); })) {
+        std::ranges::any_of(subject.tags, [&](std::string_view tag) { return named(SelectorKind::tag, tag); })) {
       return true;
     }
     if (news(SelectorKind::glob)) {

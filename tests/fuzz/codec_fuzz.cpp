@@ -58,7 +58,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto decoded = decode(record, parameters, 7);
   if (const auto* stored = std::get_if<StoredPtr>(&decoded)) {
     const auto* const entry = std::get_if<RecordSummary>(&summary);
-    require(entry != nullptr && entry->key == (*stored)->parts().key);
+    require(entry != nullptr && entry->key == (*stored)->key());
     require(entry->body_size == (*stored)->body().size());
     require((*stored)->head().find("\r\n\r\n") == std::string_view::npos);
     // Uncompressed, since another zlib may have written the input.

@@ -1,6 +1,9 @@
 #pragma once
 // What one purge names. A purge is one or more selectors; a stored response dies when any selector newer than it
 // matches it.
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
 #include <optional>
 #include <span>
 #include <string>
@@ -30,6 +33,72 @@ struct Selector {
   friend bool operator==(const Selector&, const Selector&) = default;
 };
 
+/// Tags as a range of views, wherever they lie: in strings, or packed into one text, as stored responses have them.
+class TagView {
+ public:
+  class Iterator {
+   public:
+    using value_type = std::string_view;
+    using difference_type = std::ptrdiff_t;
+    Iterator() = default;
+    explicit Iterator(const std::string* string) noexcept : string_(string) {}
+    explicit Iterator(const char* packed) noexcept : packed_(packed) {}
+    std::string_view operator*() const noexcept {
+      return string_ != nullptr ? std::string_view(*string_) : std::string_view(packed_ + size_size, packed_size());
+    }
+    Iterator& operator++() noexcept {
+      if (string_ != nullptr) {
+        ++string_;
+      } else {
+        packed_ += size_size + packed_size();
+      }
+      return *this;
+    }
+    Iterator operator++(int) noexcept {
+      const auto before = *this;
+      ++*this;
+      return before;
+    }
+    friend bool operator==(const Iterator&, const Iterator&) = default;
+
+   private:
+    [[nodiscard]] std::uint32_t packed_size() const noexcept {
+      std::uint32_t size = 0;
+      std::memcpy(&size, packed_, size_size);
+      return size;
+    }
+    const std::string* string_ = nullptr;
+    const char* packed_ = nullptr;
+  };
+
+  TagView() = default;
+  // Implicit on purpose: tags are built as strings.
+  TagView(std::span<const std::string> tags) noexcept  // NOLINT(google-explicit-constructor)
+      : begin_(tags.data()), end_(tags.data() + tags.size()) {}
+  TagView(const std::vector<std::string>& tags) noexcept  // NOLINT(google-explicit-constructor)
+      : TagView(std::span(tags)) {}
+  /// Of a text that pack() made.
+  static TagView packed(std::string_view text) noexcept {
+    TagView view;
+    view.begin_ = Iterator(text.data());
+    view.end_ = Iterator(text.data() + text.size());
+    return view;
+  }
+  /// One text that holds all of them.
+  static std::string pack(std::span<const std::string> tags);
+
+  [[nodiscard]] Iterator begin() const noexcept { return begin_; }
+  [[nodiscard]] Iterator end() const noexcept { return end_; }
+  [[nodiscard]] bool empty() const noexcept { return begin_ == end_; }
+  /// Copies.
+  [[nodiscard]] std::vector<std::string> strings() const { return {begin_, end_}; }
+
+ private:
+  static constexpr std::size_t size_size = sizeof(std::uint32_t);
+  Iterator begin_;
+  Iterator end_;
+};
+
 /// What of a stored response selectors are matched against.
 struct PurgeSubject {
   std::string_view key;       ///< cache key, with its variant suffix where there is one
@@ -37,7 +106,7 @@ struct PurgeSubject {
   std::string_view type;
   std::string_view origin;  ///< of the target URI, http::origin_text(); empty where hosts share the response
   std::string_view target;  ///< normalised path and query of the target URI
-  std::span<const std::string> tags;
+  TagView tags;
 };
 
 /// What tags begin with that no rule has given: those of cache groups and of varied paths.

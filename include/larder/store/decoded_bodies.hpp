@@ -11,32 +11,34 @@
 
 namespace larder::store {
 
-/// Thread-safe. Holds at most `capacity` bytes of decoded bodies; those used longest ago go first. What is decoded
-/// lives on its own while somebody sends it. Nobody finds it any more once the coded body that it was made of has gone;
-/// its bytes are given back when it is used longest ago.
+/// Thread-safe. Holds at most `capacity` bytes of decoded bodies and of the responses that they were made of, so that
+/// nobody else's body can be taken for theirs; those used longest ago go first. What is decoded lives on its own while
+/// somebody sends it.
 class DecodedBodies {
  public:
   explicit DecodedBodies(std::size_t capacity = 32UL << 20) : capacity_(capacity) {}
 
-  /// `coded` without `coding`; null where it does not decode or comes to more than `max_size` bytes, which is
-  /// remembered too. Decodes on the calling thread, without a lock held, where it is not known yet.
-  SharedBody body_of(const SharedBody& coded, http::Coding coding, std::size_t max_size);
+  /// The body of `coded` without `coding`; null where it does not decode or comes to more than `max_size` bytes, which
+  /// is remembered too. Decodes on the calling thread, without a lock held, where it is not known yet.
+  SharedBody body_of(const StoredPtr& coded, http::Coding coding, std::size_t max_size);
 
   /// Bytes of decoded bodies held.
   [[nodiscard]] std::size_t bytes() const;
 
  private:
   struct Entry {
-    std::weak_ptr<const std::string> coded;  ///< guards against another body at the same address
-    SharedBody decoded;                      ///< null where it does not decode
-    std::list<const std::string*>::iterator place;
+    StoredPtr coded;
+    SharedBody decoded;  ///< null where it does not decode
+    std::list<const char*>::iterator place;
   };
-  void forget(std::unordered_map<const std::string*, Entry>::iterator entry);
+  using Entries = std::unordered_map<const char*, Entry>;
+  static std::size_t size_of(const Entry& entry) noexcept;
+  void forget(Entries::iterator entry);
 
   const std::size_t capacity_;
   mutable std::mutex mutex_;
-  std::unordered_map<const std::string*, Entry> entries_;  ///< by the coded body's address
-  std::list<const std::string*> by_use_;                   ///< the latest first
+  Entries entries_;                ///< by the address of the coded body: large ones share it with their successors
+  std::list<const char*> by_use_;  ///< the latest first
   std::size_t bytes_ = 0;
 };
 

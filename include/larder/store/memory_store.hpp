@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "larder/policy/outcome.hpp"
+#include "larder/store/free_memory.hpp"
 #include "larder/store/purge_log.hpp"
 #include "larder/store/stored_response.hpp"
 
@@ -79,7 +80,8 @@ class MemoryStore {
   /// sequence. `checked`: the sequence up to which the caller has already verified it (normally stamp.sequence).
   /// `none` where the store now holds it, or holds a variant in its place whose stamp is newer, which is never
   /// replaced; and where the tier is off, so that it says nothing of other tiers. Else purged_while_filling or
-  /// too_large (more than max_entry() bytes).
+  /// too_large (more than max_entry() bytes). A response is stored once, in one store: one that was stored before is
+  /// left as it is (`none`), also where it has gone since.
   policy::NotStored insert(StoredPtr response, std::uint64_t checked);
 
   /// Removes one stored response if it is still the one held (after undecodable or confirmed-dead findings).
@@ -87,15 +89,16 @@ class MemoryStore {
 
   /// Walks entries stripe by stripe without holding more than one lock: calls `visit` for live entries whose key
   /// matches the glob, beginning after `cursor` (0 at first); stops at `limit`. Returns the next cursor, 0 at the end.
-  /// `visit` is called without a lock. Entries come oldest first per stripe; what is stored meanwhile may be missed or,
-  /// where it replaces another, come again. Any number is a cursor, foreign ones too.
+  /// `visit` is called without a lock. Entries come in no order; what is stored or removed meanwhile, and its other
+  /// variants, may be missed or come again. Any number is a cursor, foreign ones too.
   std::uint64_t list(std::string_view key_glob, std::size_t limit, std::uint64_t cursor,
                      const std::function<void(const MemoryEntry&)>& visit);
   /// All variants held under a cache key (with or without variant suffix).
   std::vector<MemoryEntry> by_key(std::string_view key);
 
   /// Gives back the space of dead and expired entries: looks at one stripe per call (in turn, its lock given back now
-  /// and then); call it now and then.
+  /// and then); call it now and then, on a thread that serves no hits. Gives free memory back to the system where there
+  /// is much of it (FreeMemory).
   void sweep(policy::TimePoint now);
 
   /// Running totals, each read by itself. `bytes` counts entries on their way in and never exceeds the capacity.
@@ -105,22 +108,27 @@ class MemoryStore {
   [[nodiscard]] std::size_t max_entry() const noexcept { return parameters_.capacity / 8; }
 
  private:
-  struct Entry;
+  using Entry = const StoredResponse;
+  struct Links;
   class Stripe;
   class Graveyard;
+  struct Seen;
   /// Why an entry goes, for the counters.
   enum class Cause : unsigned char { replaced, evicted, purged, expired, erased };
 
   [[nodiscard]] Stripe& stripe_of(std::uint64_t hash) const noexcept;
+  static std::size_t charge_of(Entry& entry) noexcept;
   void reserve(std::size_t bytes, Stripe& preferred);
   void bury(Stripe& stripe, Entry& entry, Cause cause, Graveyard& graveyard);
   [[nodiscard]] Liveness check(Entry& entry) const;
+  static std::uint32_t read_page(Stripe& stripe, std::uint32_t position, std::uint32_t rank, std::vector<Seen>& page);
 
   const MemoryStoreParameters parameters_;
   const PurgeLog& log_;
   const std::size_t stripe_count_;  ///< a power of two
   std::unique_ptr<Stripe[]> stripes_;
   std::atomic<std::size_t> bytes_{0};
+  FreeMemory free_memory_;
   std::atomic<std::size_t> next_sweep_{0};
   std::atomic<std::uint64_t> entries_{0};
   std::atomic<std::uint64_t> insertions_{0};

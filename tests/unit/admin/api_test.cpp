@@ -204,7 +204,7 @@ class Node {
     parts.fields.add("Content-Type", "text/plain");
     parts.body = std::make_shared<const std::string>(std::move(body));
     const auto stored = store::StoredResponse::make(std::move(parts));
-    if (in_memory) CHECK(memory_.insert(stored, stored->parts().stamp.sequence) == policy::NotStored::none);
+    if (in_memory) CHECK(memory_.insert(stored, stored->stamp().sequence) == policy::NotStored::none);
     if (in_redis) {
       remote_->insert(stored);
       run_until([this] { return remote_->connection().counters().queued == 0 && encoding_bytes_ == 0; });

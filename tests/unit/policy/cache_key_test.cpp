@@ -79,7 +79,7 @@ TEST_CASE("a purge finds what shares a canonical request") {
 
 TEST_CASE("canonical_request: begins with its version, and GET and HEAD share it") {
   const auto route = cached("/**");
-  CHECK(canonical(route, {}).front() == '\x01');
+  CHECK(canonical(route, {}).front() == '\x02');
   CHECK(canonical(route, {.target = "/a"}) == canonical(route, {.target = "/a", .method = "HEAD"}));
 }
 

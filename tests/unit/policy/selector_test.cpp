@@ -280,5 +280,15 @@ TEST_CASE("selector_kind knows each name") {
   CHECK_FALSE(selector_kind("").has_value());
 }
 
+TEST_CASE("a tag view is the same of strings and of their packed form") {
+  const std::vector<std::vector<std::string>> rows{{}, {""}, {"a"}, {"", "b", std::string(70'000, 'c'), ""}};
+  for (const auto& row : rows) {
+    const auto text = TagView::pack(row);
+    CHECK(TagView(row).strings() == row);
+    CHECK(TagView::packed(text).strings() == row);
+    CHECK(TagView::packed(text).empty() == row.empty());
+  }
+}
+
 }  // namespace
 }  // namespace larder::policy

@@ -101,29 +101,30 @@ TEST_CASE("a stored response survives the round trip") {
   const auto decoded = decode(encode(*original, {}), {}, 33);
   REQUIRE(std::holds_alternative<StoredPtr>(decoded));
   const auto& stored = *std::get<StoredPtr>(decoded);
-  const auto& parts = stored.parts();
-  const auto& expected = original->parts();
+  const auto& expected = *original;
   CHECK(stored.head() == original->head());
   CHECK(stored.body() == original->body());
-  CHECK(parts.key == expected.key);
+  CHECK(stored.key() == expected.key());
   CHECK(stored.base_key() == original->base_key());
-  CHECK(parts.canonical == expected.canonical);
-  CHECK(parts.selecting == expected.selecting);
-  CHECK(parts.type == expected.type);
-  CHECK(parts.target == expected.target);
-  CHECK(parts.tags == expected.tags);
-  CHECK(parts.priority == expected.priority);
-  CHECK(parts.stamp.epoch == expected.stamp.epoch);
-  CHECK(parts.stamp.clock == expected.stamp.clock);
-  CHECK(parts.stamp.sequence == 33);
-  CHECK(parts.status == 203);
-  CHECK(parts.reason == expected.reason);
-  REQUIRE(parts.fields.size() == expected.fields.size());
-  for (std::size_t i = 0; i < parts.fields.size(); ++i) {
-    CHECK(parts.fields.span()[i].name == expected.fields.span()[i].name);
-    CHECK(parts.fields.span()[i].value == expected.fields.span()[i].value);
+  CHECK(stored.canonical() == expected.canonical());
+  CHECK(stored.selecting() == expected.selecting());
+  CHECK(stored.type() == expected.type());
+  CHECK(stored.target() == expected.target());
+  CHECK(stored.tags().strings() == expected.tags().strings());
+  CHECK(stored.priority() == expected.priority());
+  CHECK(stored.stamp().epoch == expected.stamp().epoch);
+  CHECK(stored.stamp().clock == expected.stamp().clock);
+  CHECK(stored.stamp().sequence == 33);
+  CHECK(stored.status() == 203);
+  CHECK(stored.reason() == expected.reason());
+  const auto fields = stored.fields();
+  const auto expected_fields = expected.fields();
+  REQUIRE(fields.size() == expected_fields.size());
+  for (std::size_t i = 0; i < fields.size(); ++i) {
+    CHECK(fields.span()[i].name == expected_fields.span()[i].name);
+    CHECK(fields.span()[i].value == expected_fields.span()[i].value);
   }
-  const auto& lifetime = parts.lifetime;
+  const auto lifetime = stored.lifetime();
   CHECK(lifetime.freshness_lifetime == Seconds{7200});
   CHECK(lifetime.source == policy::LifetimeSource::rule);
   CHECK(lifetime.corrected_initial_age == Seconds{17});
@@ -146,8 +147,8 @@ TEST_CASE("an incomplete response survives the round trip, and an impossible ext
     const auto decoded = decode(record_of(extent, body), {});
     REQUIRE(std::holds_alternative<StoredPtr>(decoded));
     const auto& stored = *std::get<StoredPtr>(decoded);
-    REQUIRE(stored.parts().extent != nullptr);
-    CHECK(*stored.parts().extent == extent);
+    REQUIRE(stored.extent() != nullptr);
+    CHECK(*stored.extent() == extent);
     CHECK(stored.body() == body);
     CHECK_FALSE(stored.is_complete());
   }
@@ -165,7 +166,7 @@ TEST_CASE("age and freshness are the same on both sides of the trip") {
   const auto lifetime = parts.lifetime;
   const auto decoded = decode(encode(*StoredResponse::make(std::move(parts)), {}), {});
   REQUIRE(std::holds_alternative<StoredPtr>(decoded));
-  const auto& copy = std::get<StoredPtr>(decoded)->parts().lifetime;
+  const auto copy = std::get<StoredPtr>(decoded)->lifetime();
   for (const auto later : {0, 1, 17, 3600, 7182, 7183, 7184, 86400}) {
     const auto now = lifetime.response_time + Seconds{later};
     CHECK(copy.current_age(now) == lifetime.current_age(now));
@@ -176,7 +177,7 @@ TEST_CASE("age and freshness are the same on both sides of the trip") {
 TEST_CASE("without a sequence it is older than every purge") {
   const auto decoded = decode(sample_record(), {});
   REQUIRE(std::holds_alternative<StoredPtr>(decoded));
-  CHECK(std::get<StoredPtr>(decoded)->parts().stamp.sequence == 0);
+  CHECK(std::get<StoredPtr>(decoded)->stamp().sequence == 0);
 }
 
 TEST_CASE("negative lifetimes survive, absurd ones are brought into range") {
@@ -185,8 +186,8 @@ TEST_CASE("negative lifetimes survive, absurd ones are brought into range") {
   parts.lifetime.stale_if_error = Seconds::max();
   const auto decoded = decode(encode(*StoredResponse::make(std::move(parts)), {}), {});
   REQUIRE(std::holds_alternative<StoredPtr>(decoded));
-  CHECK(std::get<StoredPtr>(decoded)->parts().lifetime.freshness_lifetime == Seconds{-5});
-  CHECK(std::get<StoredPtr>(decoded)->parts().lifetime.stale_if_error > Seconds{1'000'000'000});
+  CHECK(std::get<StoredPtr>(decoded)->lifetime().freshness_lifetime == Seconds{-5});
+  CHECK(std::get<StoredPtr>(decoded)->lifetime().stale_if_error > Seconds{1'000'000'000});
 }
 
 TEST_CASE("a marker survives the round trip") {
@@ -257,7 +258,7 @@ TEST_CASE("the summary needs only the front") {
   const auto subject = summary.subject();
   CHECK(subject.key == summary.key);
   CHECK(subject.base_key == summary.key.substr(0, 30));
-  CHECK(subject.tags.size() == 3);
+  CHECK(subject.tags.strings() == summary.tags);
 }
 
 TEST_CASE("every truncation is an error, and every extension too") {
@@ -298,8 +299,8 @@ TEST_CASE("a damaged byte behind right checksums never crashes and never breaks 
         if (const auto* stored = std::get_if<StoredPtr>(&decoded)) {
           const auto head = (*stored)->head();
           CHECK(static_cast<std::size_t>(std::ranges::count(head, '\n')) ==
-                (*stored)->parts().fields.size() - http::count((*stored)->parts().fields, "Age") + 1 +
-                    ((*stored)->parts().status == 204 ? 1U : 2U));
+                (*stored)->fields().size() - http::count((*stored)->fields(), "Age") + 1 +
+                    ((*stored)->status() == 204 ? 1U : 2U));
         }
       }
     }
@@ -404,12 +405,10 @@ TEST_CASE("values that would break out of a reply head are refused") {
     void (*change)(StoredParts&);
   };
   const std::vector<Row> rows{
-      {"CRLF in a value", [](StoredParts& p) { p.fields.add("A", "b\r\nSet-Cookie: x"); }},
       {"NUL in a value", [](StoredParts& p) { p.fields.add("A", std::string_view("b\0c", 3)); }},
       {"LF in the reason", [](StoredParts& p) { p.reason = "OK\n"; }},
       {"space in a name", [](StoredParts& p) { p.fields.add("A b", "c"); }},
       {"an empty name", [](StoredParts& p) { p.fields.add("", "c"); }},
-      {"colon in a name", [](StoredParts& p) { p.fields.add("A:", "c"); }},
       {"CRLF in the key",
        [](StoredParts& p) {
          p.key = "cache:\r\nA: b";
@@ -440,6 +439,28 @@ TEST_CASE("values that would break out of a reply head are refused") {
       record = repaired(std::move(record));
     }
     CHECK(outcome(decode(record, {})) == "value");
+  }
+}
+
+TEST_CASE("fields that no response can have are refused where somebody has forged them") {
+  struct Row {
+    const char* what;
+    std::string_view name;
+    std::string_view value;
+  };
+  const std::vector<Row> rows{{"CRLF in a value", "X-Forged", "b\r\nSet-Cookie: x"},
+                              {"LF in a value", "X-Forged", "b\nSet-Cookie: xy"},
+                              {"colon in a name", "X-Forge:", "a value of 16 b."}};
+  for (const auto& row : rows) {
+    CAPTURE(row.what);
+    auto parts = sample_parts();
+    parts.fields.add("X-Filled", "a value of 16 b.");
+    auto record = encode(*StoredResponse::make(std::move(parts)), {});
+    REQUIRE(std::holds_alternative<StoredPtr>(decode(record, {})));
+    const auto name_at = record.find("X-Filled");
+    record.replace(name_at, row.name.size(), row.name);
+    record.replace(name_at + row.name.size() + 4, row.value.size(), row.value);
+    CHECK(outcome(decode(repaired(std::move(record)), {})) == "value");
   }
 }
 

@@ -51,9 +51,7 @@ StoredPtr variant(const PurgeLog& log, std::string name, const std::string& lang
   parts.key += ":" + language;
   return StoredResponse::make(std::move(parts));
 }
-NotStored put(MemoryStore& store, const StoredPtr& stored) {
-  return store.insert(stored, stored->parts().stamp.sequence);
-}
+NotStored put(MemoryStore& store, const StoredPtr& stored) { return store.insert(stored, stored->stamp().sequence); }
 Lookup get(MemoryStore& store, const std::string& name, bool count_hit = true) {
   return store.find("canonical " + name, {}, count_hit);
 }
@@ -68,7 +66,7 @@ std::vector<std::string> listed(MemoryStore& store, std::string_view glob, std::
   std::uint64_t cursor = 0;
   int pages = 0;
   do {
-    cursor = store.list(glob, limit, cursor, [&](const MemoryEntry& e) { keys.push_back(e.stored->parts().key); });
+    cursor = store.list(glob, limit, cursor, [&](const MemoryEntry& e) { keys.emplace_back(e.stored->key()); });
     REQUIRE(++pages < 100000);
   } while (cursor != 0);
   std::ranges::sort(keys);
@@ -94,14 +92,14 @@ TEST_CASE("what is inserted is found by its canonical request, and by nothing el
 TEST_CASE("another response of the same request takes the place of the first") {
   PurgeLog log(1);
   MemoryStore store({}, log);
-  put(store, response(log, "1", 5000));
+  put(store, response(log, "1", 5008));
   const auto bytes = store.counters().bytes;
   (void)get(store, "1");
-  const auto second = response(log, "1", 6000);
+  const auto second = response(log, "1", 6016);
   CHECK(put(store, second) == NotStored::none);
   CHECK(get(store, "1").stored == second);
   CHECK(store.counters().entries == 1);
-  CHECK(store.counters().bytes == bytes + 1000);
+  CHECK(store.counters().bytes == bytes + 1008);
   // Hits are the resource's.
   const auto held = store.by_key("cache:product:1");
   REQUIRE(held.size() == 1);
@@ -143,7 +141,7 @@ TEST_CASE("variants: selected by the request's fields, newest first") {
     CHECK(get_in(store, "1", "en").stored == plain);
     CHECK(get_in(store, "1", "it").stored == plain);
     put(store, variant(log, "1", "en"));
-    CHECK(get_in(store, "1", "en").stored->parts().key == "cache:product:1:en");
+    CHECK(get_in(store, "1", "en").stored->key() == "cache:product:1:en");
     // Older than one with Vary: its own was left out.
     CHECK(get_in(store, "1", "it").reason == NotReused::vary_miss);
     CHECK(get_in(store, "1", "de").stored == german);
@@ -467,7 +465,7 @@ TEST_CASE("a listing survives changes and foreign cursors") {
   int pages = 0;
   std::set<std::string> seen;
   do {
-    cursor = store.list("*", 10, cursor, [&](const MemoryEntry& entry) { seen.insert(entry.stored->parts().key); });
+    cursor = store.list("*", 10, cursor, [&](const MemoryEntry& entry) { seen.emplace(entry.stored->key()); });
     // Fewer come than are listed, some go, among them the one that the listing stands at.
     for (int i = 0; i < 5; ++i) put(store, response(log, std::to_string(next++)));
     for (int i = 0; i < 3 && !seen.empty(); ++i) {
@@ -552,6 +550,55 @@ TEST_CASE("as a plain map, for any mixture of operations") {
   }
 }
 
+TEST_CASE("the index grows and shrinks with what it holds, and finds it all the while") {
+  PurgeLog log(1);
+  MemoryStore store({.capacity = 1UL << 20}, log);  // one stripe
+  std::vector<StoredPtr> held;
+  for (int i = 0; i < 1500; ++i) {
+    held.push_back(response(log, std::to_string(i), 0));
+    put(store, held.back());
+    if (i % 7 == 0) CHECK(get(store, std::to_string(i / 2)).stored == held[static_cast<std::size_t>(i) / 2]);
+  }
+  REQUIRE(store.counters().evictions == 0);
+  CHECK(listed(store, "*", 3).size() == 1500);
+  // A listing that stands still while most goes and comes shows what stays.
+  std::set<std::string> seen;
+  auto cursor = store.list("*", 700, 0, [&](const MemoryEntry& e) { seen.emplace(e.stored->key()); });
+  for (std::size_t i = 0; i < 1500; ++i) {
+    if (i % 10 != 0) store.erase(held[i]);
+  }
+  for (std::size_t i = 0; i < 1500; ++i) {
+    CHECK(get(store, std::to_string(i)).stored == (i % 10 == 0 ? held[i] : nullptr));
+  }
+  while (cursor != 0) {
+    cursor = store.list("*", 7, cursor, [&](const MemoryEntry& e) { CHECK(seen.emplace(e.stored->key()).second); });
+  }
+  for (std::size_t i = 0; i < 1500; i += 10) CHECK(seen.contains("cache:product:" + std::to_string(i)));
+  for (std::size_t i = 0; i < 1500; i += 10) store.erase(held[i]);
+  CHECK(store.counters().entries == 0);
+  CHECK(store.counters().bytes == 0);
+}
+
+TEST_CASE("a response is stored once: one that has gone does not come back") {
+  PurgeLog log(1);
+  MemoryStore store({}, log);
+  const auto stored = response(log, "1");
+  put(store, stored);
+  CHECK(put(store, stored) == NotStored::none);
+  CHECK(store.counters().entries == 1);
+  store.erase(stored);
+  CHECK(put(store, stored) == NotStored::none);
+  CHECK(store.counters().entries == 0);
+}
+
+TEST_CASE("variants come page by page too") {
+  PurgeLog log(1);
+  MemoryStore store({}, log);
+  for (int i = 0; i < 20; ++i) put(store, variant(log, "1", "l" + std::to_string(i)));
+  put(store, response(log, "2"));
+  for (const std::size_t limit : {1UL, 2UL, 19UL, 20UL, 21UL}) CHECK(listed(store, "*", limit).size() == 21);
+}
+
 TEST_CASE("threads: after a purge nobody is given what was stored before it") {
   PurgeLog log(1);
   constexpr std::size_t capacity = 256UL << 10;
@@ -583,7 +630,7 @@ TEST_CASE("threads: after a purge nobody is given what was stored before it") {
       const auto least = acknowledged[n].load();
       const auto lookup = get(store, name);
       if (lookup.stored) {
-        if (lookup.stored->parts().status - 200 < least) ++faults;
+        if (lookup.stored->status() - 200 < least) ++faults;
         continue;
       }
       auto parts = parts_of(log, name, random() % 4000);

@@ -1,6 +1,8 @@
 #include "larder/store/stored_response.hpp"
 
+#include <chrono>
 #include <doctest/doctest.h>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -57,7 +59,8 @@ TEST_CASE("head: the table") {
     const auto stored = StoredResponse::make(parts_with(row.status, row.fields, row.body));
     CHECK(stored->head() == row.expected);
     CHECK(stored->body() == row.body);
-    const auto fields = stored->parts().fields.span();
+    const auto all = stored->fields();
+    const auto fields = all.span();
     REQUIRE(fields.size() == row.fields.size());
     for (std::size_t i = 0; i < fields.size(); ++i) {
       CHECK(fields[i].name == row.fields[i].first);
@@ -105,8 +108,95 @@ TEST_CASE("subject and base key") {
   CHECK(stored->base_key() == subject.base_key);
   CHECK(subject.type == "product");
   CHECK(subject.target == "/api/products/42?x=1");
-  REQUIRE(subject.tags.size() == 2);
-  CHECK(subject.tags[1] == "list");
+  CHECK(subject.tags.strings() == std::vector<std::string>{"product:42", "list"});
+}
+
+TEST_CASE("every part comes back as it was given") {
+  policy::Lifetime lifetime;
+  lifetime.freshness_lifetime = policy::Seconds{-5};
+  lifetime.source = policy::LifetimeSource::rule_override;
+  lifetime.corrected_initial_age = policy::Seconds{1'000'000'000'000};
+  lifetime.response_time = policy::TimePoint{std::chrono::milliseconds{1'700'000'000'123}};
+  lifetime.stale_while_revalidate = policy::Seconds{60};
+  lifetime.stale_if_error = policy::Seconds{86400};
+  lifetime.no_cache = true;
+  for (const std::size_t size : {std::size_t{0}, std::size_t{1}, StoredResponse::inline_body,
+                                 StoredResponse::inline_body + 1, std::size_t{100'000}}) {
+    for (const bool is_complete : {true, false}) {
+      CAPTURE(size);
+      CAPTURE(is_complete);
+      auto parts = parts_with(203, {{"A", "1"}, {"CDN-Cache-Control", "max-age=1"}, {"Empty", ""}}, "");
+      parts.body = std::make_shared<const std::string>(size, 'b');
+      parts.selecting = "selecting fields";
+      parts.origin = "http://a.example";
+      parts.target = "canonical";  // which the canonical request has too
+      parts.tags = {"", "a", std::string(300, 't')};
+      parts.priority = policy::Priority::high;
+      parts.stamp = {.epoch = ~0ULL, .clock = 0, .sequence = 12345};
+      parts.lifetime = lifetime;
+      parts.reason = "";
+      if (!is_complete) {
+        parts.extent = std::make_shared<const policy::Extent>(policy::Extent{.ranges = {}, .complete_length = 7});
+      }
+      const auto tags = parts.tags;
+      const auto stored = StoredResponse::make(std::move(parts));
+      CHECK(stored->key() == "cache:product:0123:4567");
+      CHECK(stored->base_key() == "cache:product:0123");
+      CHECK(stored->canonical() == "canonical");
+      CHECK(stored->selecting() == "selecting fields");
+      CHECK(stored->type() == "product");
+      CHECK(stored->origin() == "http://a.example");
+      CHECK(stored->target() == "canonical");
+      CHECK(stored->tags().strings() == tags);
+      CHECK(stored->priority() == policy::Priority::high);
+      CHECK(stored->status() == 203);
+      CHECK(stored->reason().empty());
+      CHECK(stored->stamp().epoch == ~0ULL);
+      CHECK(stored->stamp().clock == 0);
+      CHECK(stored->stamp().sequence == 12345);
+      const auto read = stored->lifetime();
+      CHECK(read.freshness_lifetime == lifetime.freshness_lifetime);
+      CHECK(read.source == lifetime.source);
+      CHECK(read.corrected_initial_age == lifetime.corrected_initial_age);
+      CHECK(read.response_time == lifetime.response_time);
+      CHECK(read.stale_while_revalidate == lifetime.stale_while_revalidate);
+      CHECK(read.stale_if_error == lifetime.stale_if_error);
+      CHECK_FALSE(read.must_revalidate);
+      CHECK(read.no_cache);
+      CHECK(stored->body() == std::string(size, 'b'));
+      CHECK(stored->is_complete() == is_complete);
+      if (!is_complete) CHECK(stored->extent()->complete_length == 7);
+      const auto fields = stored->fields();
+      REQUIRE(fields.size() == 3);
+      CHECK(fields.span()[1].name == "CDN-Cache-Control");
+      CHECK(fields.span()[1].value == "max-age=1");
+      CHECK(fields.span()[2].value.empty());
+    }
+  }
+}
+
+TEST_CASE("a large body is shared with a successor, a small one copied") {
+  for (const std::size_t size : {StoredResponse::inline_body, StoredResponse::inline_body + 1}) {
+    auto first = StoredResponse::make(parts_with(200, {}, std::string(size, 'b')));
+    auto parts = parts_with(200, {{"ETag", "\"2\""}}, "");
+    parts.body = first->shared_body();
+    const auto successor = StoredResponse::make(std::move(parts));
+    CHECK((successor->body().data() == first->body().data()) == (size > StoredResponse::inline_body));
+    first = nullptr;
+    CHECK(successor->body() == std::string(size, 'b'));
+  }
+}
+
+TEST_CASE("what a million of them cost: little beyond key, head and body") {
+  auto parts = parts_with(200, {{"Content-Type", "application/json"}, {"ETag", "\"1\""}}, std::string(1024, 'b'));
+  parts.canonical = "1product/api/products/42?x=1";
+  parts.key = "cache:product:0123456789abcdef0123456789abcdef";
+  parts.base_key_size = parts.key.size();
+  parts.lifetime.response_time = policy::TimePoint{std::chrono::hours{24 * 365 * 50}};
+  parts.stamp.epoch = ~0ULL;
+  const auto stored = StoredResponse::make(std::move(parts));
+  const auto own = stored->canonical().size() + stored->head().size() + stored->body().size();
+  CHECK(stored->memory_size() <= own + 144);
 }
 
 TEST_CASE("memory_size counts what grows") {
