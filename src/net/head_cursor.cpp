@@ -11,8 +11,9 @@ namespace larder::net {
 namespace {
 
 // Bits of char_classes.
-constexpr unsigned char is_token = 1;  // tchar
-constexpr unsigned char is_value = 2;  // what may stand in a field value
+constexpr unsigned char is_token = 1;    // tchar
+constexpr unsigned char is_value = 2;    // what may stand in a field value
+constexpr unsigned char is_visible = 4;  // visible ASCII
 
 constexpr std::array<unsigned char, 256> make_char_classes() {
   constexpr std::string_view marks = "!#$%&'*+-.^_`|~";
@@ -21,6 +22,7 @@ constexpr std::array<unsigned char, 256> make_char_classes() {
     const bool is_letter_or_digit = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
     const bool is_mark = c < 128 && marks.find(static_cast<char>(c)) != std::string_view::npos;
     if (is_letter_or_digit || is_mark) classes[c] |= is_token;
+    if (c > 0x20 && c < 0x7f) classes[c] |= is_visible;
     if (c == '\t' || (c >= 0x20 && c != 0x7f)) classes[c] |= is_value;
   }
   return classes;
@@ -55,6 +57,8 @@ bool is_space(char c) noexcept { return c == ' ' || c == '\t'; }
 }  // namespace
 
 std::string_view HeadCursor::take_token() noexcept { return take_to(end_of(at_, end_, is_token)); }
+
+std::string_view HeadCursor::take_visible() noexcept { return take_to(end_of(at_, end_, is_visible)); }
 
 std::string_view HeadCursor::take_value() noexcept { return take_to(end_of_value(at_, end_)); }
 

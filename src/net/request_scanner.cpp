@@ -1,64 +1,10 @@
 #include "larder/net/request_scanner.hpp"
 
-#include <array>
-#include <bit>
-#include <cstdint>
-#include <cstring>
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
+#include "larder/net/head_cursor.hpp"
 
 namespace larder::net {
 
 namespace {
-
-// Bits of char_classes.
-constexpr unsigned char is_token = 1;   // tchar (RFC 9110 §5.6.2)
-constexpr unsigned char is_target = 2;  // visible ASCII: what else may stand in a target is not plain
-constexpr unsigned char is_value = 4;   // what may stand in a field value (RFC 9110 §5.5)
-
-constexpr std::array<unsigned char, 256> make_char_classes() {
-  std::array<unsigned char, 256> classes{};
-  for (unsigned c = 0; c < 256; ++c) {
-    unsigned char bits = 0;
-    const bool is_letter_or_digit = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
-    if (is_letter_or_digit ||
-        (c != 0 && c < 128 &&
-         std::string_view("!#$%&'*+-.^_`|~").find(static_cast<char>(c)) != std::string_view::npos)) {
-      bits |= is_token;
-    }
-    if (c > 0x20 && c < 0x7f) bits |= is_target;
-    if (c == '\t' || (c >= 0x20 && c != 0x7f)) bits |= is_value;
-    classes[c] = bits;
-  }
-  return classes;
-}
-constexpr auto char_classes = make_char_classes();
-
-bool is(char c, unsigned char wanted) noexcept { return (char_classes[static_cast<unsigned char>(c)] & wanted) != 0; }
-
-const char* end_of(const char* at, const char* end, unsigned char wanted) noexcept {
-  while (at != end && is(*at, wanted)) ++at;
-  return at;
-}
-
-// Where the first byte stands that no field value may hold: mostly the CR of its line.
-const char* end_of_value(const char* at, const char* end) noexcept {
-#if defined(__SSE2__)
-  const auto low = _mm_set1_epi8(0x1f);
-  const auto tab = _mm_set1_epi8('\t');
-  const auto del = _mm_set1_epi8(0x7f);
-  for (; end - at >= 16; at += 16) {
-    const auto bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
-    const auto is_low = _mm_cmpeq_epi8(_mm_min_epu8(bytes, low), bytes);
-    const auto is_control =
-        _mm_or_si128(_mm_andnot_si128(_mm_cmpeq_epi8(bytes, tab), is_low), _mm_cmpeq_epi8(bytes, del));
-    const auto mask = static_cast<unsigned>(_mm_movemask_epi8(is_control));
-    if (mask != 0) return at + std::countr_zero(mask);
-  }
-#endif
-  return end_of(at, end, is_value);
-}
 
 // What a field means for being plain.
 enum class Meaning : unsigned char { none, host, connection, not_plain, control };
@@ -115,40 +61,11 @@ const KnownField* known(std::string_view name) noexcept {
   }
 }
 
-bool is_space(char c) noexcept { return c == ' ' || c == '\t'; }
-
-// A cursor over the head that never passes its end.
-struct Scanner {
-  const char* at;
-  const char* end;
-
-  std::string_view take(const char* to) noexcept {
-    const std::string_view taken(at, static_cast<std::size_t>(to - at));
-    at = to;
-    return taken;
-  }
-  bool skip(std::string_view text) noexcept {
-    if (static_cast<std::size_t>(end - at) < text.size() || std::memcmp(at, text.data(), text.size()) != 0)
-      return false;
-    at += text.size();
-    return true;
-  }
-};
-
-bool scan_request_line(Scanner& scanner, PlainHead& head) noexcept {
-  head.method = scanner.take(end_of(scanner.at, scanner.end, is_token));
-  if (head.method.empty() || !scanner.skip(" ")) return false;
-  head.target = scanner.take(end_of(scanner.at, scanner.end, is_target));
-  return !head.target.empty() && scanner.skip(" HTTP/1.1\r\n");
-}
-
-bool scan_field(Scanner& scanner, http::Field& field) noexcept {
-  field.name = scanner.take(end_of(scanner.at, scanner.end, is_token));
-  if (field.name.empty() || !scanner.skip(":")) return false;
-  while (scanner.at != scanner.end && is_space(*scanner.at)) ++scanner.at;
-  field.value = scanner.take(end_of_value(scanner.at, scanner.end));
-  while (!field.value.empty() && is_space(field.value.back())) field.value.remove_suffix(1);
-  return scanner.skip("\r\n");
+bool scan_request_line(HeadCursor& cursor, PlainHead& head) noexcept {
+  head.method = cursor.take_token();
+  if (head.method.empty() || !cursor.skip(" ")) return false;
+  head.target = cursor.take_visible();
+  return !head.target.empty() && cursor.skip(" HTTP/1.1\r\n");
 }
 
 }  // namespace
@@ -157,12 +74,12 @@ std::optional<PlainHead> scan_plain_head(std::string_view data, std::size_t max_
                                          std::vector<http::Field>& fields) {
   fields.clear();
   PlainHead head;
-  Scanner scanner{data.data(), data.data() + data.size()};
-  if (!scan_request_line(scanner, head)) return std::nullopt;
+  HeadCursor cursor(data);
+  if (!scan_request_line(cursor, head)) return std::nullopt;
   int hosts = 0;
-  while (!scanner.skip("\r\n")) {
+  while (!cursor.skip("\r\n")) {
     http::Field field;
-    if (!scan_field(scanner, field) || fields.size() == max_fields) return std::nullopt;
+    if (!cursor.take_field(field) || fields.size() == max_fields) return std::nullopt;
     fields.push_back(field);
     const auto* const meant = known(field.name);
     if (meant == nullptr) continue;
@@ -181,7 +98,7 @@ std::optional<PlainHead> scan_plain_head(std::string_view data, std::size_t max_
         return std::nullopt;
     }
   }
-  head.size = static_cast<std::size_t>(scanner.at - data.data());
+  head.size = cursor.used();
   if (hosts != 1 || head.size > max_size) return std::nullopt;
   return head;
 }

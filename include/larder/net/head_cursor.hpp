@@ -28,6 +28,8 @@ class HeadCursor {
   }
   /// A token (RFC 9110 §5.6.2); may be empty.
   std::string_view take_token() noexcept;
+  /// Visible ASCII, as a request target is spelled; may be empty.
+  std::string_view take_visible() noexcept;
   /// What may stand in a field value (RFC 9110 §5.5), up to the first byte that may not; may be empty.
   std::string_view take_value() noexcept;
   /// A field line with its CRLF. False where it is malformed, folded or not whole.
