@@ -9,8 +9,8 @@ namespace larder::net {
 
 namespace {
 constexpr std::size_t first_capacity = 16UL << 10;
-// What a body that comes fast is read in: fewer and larger reads cost less per byte. A connection has as much only until
-// its response ends.
+// What a body that comes fast is read in: fewer and larger reads cost less per byte. A connection has as much only
+// until its response ends.
 constexpr std::size_t body_capacity = 256UL << 10;
 // A request head that was larger than this does not keep its memory.
 constexpr std::size_t usual_head = 4UL << 10;

@@ -149,6 +149,19 @@ TEST_CASE("keep-alive, one request after the other") {
   CHECK(site.counters.open.load() == 0);
 }
 
+TEST_CASE("a client that ends its sending with its request is answered, and the connection ends") {
+  for (const char* target : {"/at-once", "/x"}) {
+    CAPTURE(target);
+    Site site;
+    site.open();
+    site.client.send(get(target));
+    site.client.end_sending();
+    CHECK(count(site.to_the_end(), "HTTP/1.1 200 OK") == 1);
+    CHECK(site.client.ended());
+    site.until([&] { return site.done; });
+  }
+}
+
 TEST_CASE("pipelined requests are answered in order, however they are cut") {
   const auto requests = get("/at-once") + "POST /1 HTTP/1.1\r\n" + host + "Content-Length: 3\r\n\r\nabc" +
                         get("/at-once") + get("/2") + "POST /3 HTTP/1.1\r\n" + host +
