@@ -32,6 +32,9 @@ constexpr std::size_t linger_limit = 1UL << 20;
 constexpr Milliseconds watch_interval{1000};
 constexpr Milliseconds linger_timeout{2000};
 constexpr std::size_t most_pieces = 1024;  // IOV_MAX
+// States kept for later exchanges, and how much of a head's text each keeps.
+constexpr std::size_t most_spare_states = 64;
+constexpr std::size_t kept_text = 4UL << 10;
 
 using SteadyClock = std::chrono::steady_clock;
 Milliseconds since(SteadyClock::time_point start) {
@@ -44,6 +47,12 @@ Milliseconds allowance(const ClientLimits& limits, std::uint64_t bytes, Millisec
   if (limits.body_rate == 0) return limits.io_timeout;
   const auto earned = Milliseconds(static_cast<std::int64_t>(bytes * 1000 / limits.body_rate));
   return std::min(limits.io_timeout, std::max(Milliseconds{1}, limits.body_rate_grace + earned - waited));
+}
+
+void append_number(std::string& out, std::uint64_t number) {
+  char digits[20];
+  const auto* end = std::to_chars(digits, digits + sizeof digits, number).ptr;
+  out.append(digits, static_cast<std::size_t>(end - digits));
 }
 }  // namespace
 
@@ -72,21 +81,22 @@ SessionSurroundings::SessionSurroundings(asio::io_context& loop, DeadlineWheel& 
   fields.reserve(bounds.fields);
 }
 
-// What a session needs while a request is answered by a coroutine, or while replies wait for room.
-struct ClientSession::Active {
-  explicit Active(ClientSession& session)
-      : read_deadline(session.surroundings_->wheel,
-                      [this, &session] {
+class ExchangeState {
+ public:
+  explicit ExchangeState(DeadlineWheel& wheel)
+      : read_deadline(wheel,
+                      [this] {
                         read_expired = true;
-                        session.stream_.cancel();
+                        session->stream_.cancel();
                       }),
-        write_deadline(session.surroundings_->wheel,
-                       [this, &session] {
+        write_deadline(wheel,
+                       [this] {
                          write_expired = true;
-                         session.stream_.cancel();
+                         session->stream_.cancel();
                        }),
-        watch(session.surroundings_->wheel, [&session] { session.watch_client(); }) {}
+        watch(wheel, [this] { session->watch_client(); }) {}
 
+  ClientSession* session = nullptr;  ///< whose it is
   Deadline read_deadline;
   Deadline write_deadline;
   Deadline watch;
@@ -98,28 +108,47 @@ struct ClientSession::Active {
   std::string target;
   std::string authority;
   std::vector<http::Field> fields;
+  std::string head_text;                ///< scratch for a reply's head
   std::optional<RequestParser> parser;  ///< only where the head was not plain: then it may have a body
 
-  Exchange* exchange = nullptr;
-  std::uint64_t body_bytes = 0;
-  Milliseconds body_waited{0};
-  std::uint64_t reply_bytes = 0;
-  Milliseconds reply_waited{0};
-  Framing reply_framing = Framing::none;
-  std::uint64_t reply_left = 0;  ///< bytes still owed under Framing::length
-  Milliseconds half_closed_for{0};
-  bool body_cancelled = false;
+  struct Progress {
+    Exchange* exchange = nullptr;
+    std::uint64_t body_bytes = 0;
+    Milliseconds body_waited{0};
+    std::uint64_t reply_bytes = 0;
+    Milliseconds reply_waited{0};
+    Framing reply_framing = Framing::none;
+    std::uint64_t reply_left = 0;  ///< bytes still owed under Framing::length
+    Milliseconds half_closed_for{0};
+    SteadyClock::time_point waiting_since{};  ///< for room, in phase `sending`
+    bool body_cancelled = false;
+  };
+  Progress progress;
   bool read_expired = false;
   bool write_expired = false;
-  SteadyClock::time_point waiting_since{};  ///< for room, in phase `sending`
 
   void note_sent(std::size_t bytes) {
-    reply_bytes += bytes;
-    if (waiting_since == SteadyClock::time_point{}) return;
-    reply_waited += since(std::exchange(waiting_since, {}));
+    progress.reply_bytes += bytes;
+    if (progress.waiting_since == SteadyClock::time_point{}) return;
+    progress.reply_waited += since(std::exchange(progress.waiting_since, {}));
   }
   [[nodiscard]] bool has_body() const noexcept { return parser && parser->framing() != Framing::none; }
+  /// Ready for another session.
+  void recycle() noexcept {
+    session = nullptr;
+    read_deadline.disarm();
+    write_deadline.disarm();
+    watch.disarm();
+    output.clear();
+    parser.reset();
+    progress = {};
+    for (auto* text : {&head, &head_text}) {
+      if (text->capacity() > kept_text) *text = {};
+    }
+  }
 };
+
+SessionSurroundings::~SessionSurroundings() = default;
 
 ClientSession::ClientSession(int descriptor, std::string client_address,
                              std::shared_ptr<SessionSurroundings> surroundings)
@@ -199,7 +228,7 @@ void ClientSession::end() {
   if (!taken_over_) {
     // A reply delimited by the end of the connection must not look complete when it is not; the others' framing shows
     // it.
-    stream_.close(cut_short_ && active_ && active_->reply_framing == Framing::until_close);
+    stream_.close(cut_short_ && state_ && state_->progress.reply_framing == Framing::until_close);
   }
   if (const auto on_end = std::exchange(on_end_, nullptr)) on_end(*this);
 }
@@ -266,7 +295,7 @@ bool ClientSession::read_requests() {
 
 // The whole head has one deadline: a byte now and then must not hold the connection open.
 void ClientSession::wait_for_head() {
-  active_.reset();
+  give_state_back();
   if (input_.empty()) {
     input_.shrink();
     head_started_ = {};
@@ -301,7 +330,7 @@ std::size_t ClientSession::serve(std::string_view data) {
 // Returns the size of the head, 0 where it is not whole or was refused.
 std::size_t ClientSession::serve_one(std::string_view data) {
   auto& s = *surroundings_;
-  if (active_) active_->parser.reset();  // of the request before
+  if (state_) state_->parser.reset();  // of the request before
   if (seen_ != 0) return serve_unusual(data);
   const auto head = scan_plain_head(data, s.limits.head_size, s.limits.fields, s.fields);
   if (!head) return serve_unusual(data);
@@ -336,7 +365,7 @@ std::size_t ClientSession::serve_unusual(std::string_view data) {
   }
   if (head_size == 0) return 0;
   seen_ = 0;
-  auto& a = active();
+  auto& a = state();
   a.head.assign(data.substr(0, head_size));
   a.parser.emplace(a.fields, s.limits.fields);
   if (!a.parser->parse_head(a.head)) {
@@ -391,7 +420,7 @@ void ClientSession::answer_or_begin(http::RequestHead& request, std::string_view
                     .client_address = client_address_,
                     .expects_continue = false,
                     .on_client_gone = {}};
-  const bool has_body = active_ && active_->has_body();
+  const bool has_body = state_ && state_->has_body();
   if (has_body || !surroundings_->handler.answer_at_once(exchange)) {
     begin_exchange(request, head, rest);
   } else if (!keep_alive_) {
@@ -402,7 +431,7 @@ void ClientSession::answer_or_begin(http::RequestHead& request, std::string_view
 // The coroutine outlives what was read into scratch, and reading a body moves the buffer: the head is kept apart.
 void ClientSession::begin_exchange(http::RequestHead& request, std::string_view head, std::string_view rest) {
   auto& s = *surroundings_;
-  auto& a = active();
+  auto& a = state();
   if (!a.parser) {
     a.head.assign(head);
     a.fields.assign(s.fields.begin(), s.fields.end());
@@ -466,7 +495,7 @@ void ClientSession::refuse_request(int status, std::string_view text) {
 
 // One request, from the handler's first look to the phase that follows it.
 Awaitable<void> ClientSession::answer() {
-  auto& a = *active_;
+  auto& a = *state_;
   // What was queued for earlier pipelined requests must not wait for this one.
   if (co_await send_all()) {
     phase_ = Phase::over;
@@ -480,14 +509,12 @@ Awaitable<void> ClientSession::answer() {
                     .expects_continue = has_body && a.request.version == http::Version::http_1_1 &&
                                         http::has_token(a.request.fields, "Expect", "100-continue"),
                     .on_client_gone = {}};
-  a.body_bytes = a.reply_bytes = 0;
-  a.body_waited = a.reply_waited = a.half_closed_for = Milliseconds{0};
-  a.body_cancelled = false;
-  a.exchange = &exchange;
+  a.progress = {};
+  a.progress.exchange = &exchange;
   a.watch.arm(watch_interval);
   co_await surroundings_->handler.answer(exchange);
   a.watch.disarm();
-  a.exchange = nullptr;
+  a.progress.exchange = nullptr;
   if (taken_over_ || aborted_) {
     phase_ = Phase::over;
     co_return;
@@ -503,7 +530,7 @@ Awaitable<void> ClientSession::answer() {
     surroundings_->counters.cut_short.fetch_add(1, std::memory_order_relaxed);
   } else if (has_body && !a.parser->done()) {
     // An unread body stands before the next request. Whether a client that expects 100 will send it is unknown.
-    if (keep_alive_ && !exchange.expects_continue && !a.body_cancelled) co_await skip_rest_of_body();
+    if (keep_alive_ && !exchange.expects_continue && !a.progress.body_cancelled) co_await skip_rest_of_body();
     if (!a.parser->done()) keep_alive_ = false;
   }
   has_unserved_input_ = !input_.empty();
@@ -511,13 +538,13 @@ Awaitable<void> ClientSession::answer() {
 }
 
 Awaitable<error_code> ClientSession::read_more(Milliseconds timeout) {
-  auto& a = *active_;
+  auto& a = *state_;
   a.read_expired = false;
   a.read_deadline.arm(timeout);
   for (;;) {
     const auto room = input_.room();
     const auto [error, n] = co_await stream_.read_some(room.data(), room.size());
-    if (error == asio::error::operation_aborted && !a.read_expired && !aborted_ && !a.body_cancelled) {
+    if (error == asio::error::operation_aborted && !a.read_expired && !aborted_ && !a.progress.body_cancelled) {
       continue;  // the write deadline's cancel() hit us as well
     }
     a.read_deadline.disarm();
@@ -529,8 +556,8 @@ Awaitable<error_code> ClientSession::read_more(Milliseconds timeout) {
 }
 
 Awaitable<void> ClientSession::skip_rest_of_body() {
-  auto& a = *active_;
-  if (const auto n = a.parser->length(); n && *n - a.body_bytes > skip_limit) co_return;
+  auto& a = *state_;
+  if (const auto n = a.parser->length(); n && *n - a.progress.body_bytes > skip_limit) co_return;
   if (co_await send_all()) co_return;
   std::size_t skipped = 0;
   while (!a.parser->done() && skipped < skip_limit) {
@@ -541,10 +568,10 @@ Awaitable<void> ClientSession::skip_rest_of_body() {
 }
 
 Awaitable<Result<std::string_view>> ClientSession::read() {
-  auto& a = *active_;
+  auto& a = *state_;
   auto& counters = surroundings_->counters;
   for (;;) {
-    if (a.body_cancelled) co_return Error::cancelled;
+    if (a.progress.body_cancelled) co_return Error::cancelled;
     if (a.parser->done()) co_return std::string_view{};
     std::string_view piece;
     input_.consume(a.parser->next(input_.data(), piece));
@@ -553,7 +580,7 @@ Awaitable<Result<std::string_view>> ClientSession::read() {
       keep_alive_ = false;
       co_return Error::client_malformed_body;
     }
-    a.body_bytes += piece.size();
+    a.progress.body_bytes += piece.size();
     if (!piece.empty()) co_return piece;
     if (a.parser->done()) co_return std::string_view{};
     if (!input_.make_room(body_capacity)) {
@@ -562,9 +589,10 @@ Awaitable<Result<std::string_view>> ClientSession::read() {
       co_return Error::client_malformed_body;  // a chunk line or trailer section without end
     }
     const auto start = SteadyClock::now();
-    const auto error = co_await read_more(allowance(surroundings_->limits, a.body_bytes, a.body_waited));
-    a.body_waited += since(start);
-    if (a.body_cancelled) co_return Error::cancelled;
+    const auto error =
+        co_await read_more(allowance(surroundings_->limits, a.progress.body_bytes, a.progress.body_waited));
+    a.progress.body_waited += since(start);
+    if (a.progress.body_cancelled) co_return Error::cancelled;
     if (error) {
       keep_alive_ = false;
       if (error == Error::client_timeout) counters.timed_out.fetch_add(1, std::memory_order_relaxed);
@@ -573,29 +601,29 @@ Awaitable<Result<std::string_view>> ClientSession::read() {
   }
 }
 
-std::optional<std::uint64_t> ClientSession::length() const { return active_->parser->length(); }
-const http::FieldList& ClientSession::trailers() const { return active_->parser->trailers(); }
+std::optional<std::uint64_t> ClientSession::length() const { return state_->parser->length(); }
+const http::FieldList& ClientSession::trailers() const { return state_->parser->trailers(); }
 
 void ClientSession::cancel() {
-  active_->body_cancelled = true;
+  state_->progress.body_cancelled = true;
   stream_.cancel();
 }
 
 // Looks once a second, while a request takes longer than that, whether its client is still there.
 void ClientSession::watch_client() {
-  auto& a = *active_;
-  if (a.exchange == nullptr || taken_over_) return;
+  auto& a = *state_;
+  if (a.progress.exchange == nullptr || taken_over_) return;
   const auto incoming = stream_.peek();
-  if (incoming == Stream::Incoming::end) a.half_closed_for += watch_interval;
+  if (incoming == Stream::Incoming::end) a.progress.half_closed_for += watch_interval;
   const bool gone =
-      incoming == Stream::Incoming::broken || a.half_closed_for >= surroundings_->limits.half_closed_timeout;
+      incoming == Stream::Incoming::broken || a.progress.half_closed_for >= surroundings_->limits.half_closed_timeout;
   a.watch.arm(watch_interval);  // who is to be told may be known only later
   if (!gone) return;
-  if (auto on_client_gone = std::exchange(a.exchange->on_client_gone, nullptr)) on_client_gone();
+  if (auto on_client_gone = std::exchange(a.progress.exchange->on_client_gone, nullptr)) on_client_gone();
 }
 
 Awaitable<error_code> ClientSession::send_all() {
-  auto& a = *active_;
+  auto& a = *state_;
   a.write_expired = false;
   while (!a.output.empty()) {
     const auto pieces = a.output.pieces();
@@ -605,15 +633,15 @@ Awaitable<error_code> ClientSession::send_all() {
       co_return Error::client_gone;
     }
     if (*sent > 0) {
-      a.reply_bytes += *sent;
+      a.progress.reply_bytes += *sent;
       a.output.sent(*sent);
       continue;
     }
     const auto start = SteadyClock::now();
-    a.write_deadline.arm(allowance(surroundings_->limits, a.reply_bytes, a.reply_waited));
+    a.write_deadline.arm(allowance(surroundings_->limits, a.progress.reply_bytes, a.progress.reply_waited));
     const auto error = co_await stream_.wait_writable();
     a.write_deadline.disarm();
-    a.reply_waited += since(start);
+    a.progress.reply_waited += since(start);
     if (aborted_ || a.write_expired) {
       if (a.write_expired) surroundings_->counters.timed_out.fetch_add(1, std::memory_order_relaxed);
       a.output.clear();
@@ -629,15 +657,30 @@ Awaitable<error_code> ClientSession::send_all() {
 
 // ---- sending
 
-OutputQueue& ClientSession::output() noexcept { return active_ ? active_->output : surroundings_->output; }
+OutputQueue& ClientSession::output() noexcept { return state_ ? state_->output : surroundings_->output; }
 
 // From here on replies are queued in a queue of our own.
-ClientSession::Active& ClientSession::active() {
-  if (!active_) {
-    active_ = std::make_unique<Active>(*this);
-    active_->output.take(surroundings_->output);
+ExchangeState& ClientSession::state() {
+  if (!state_) {
+    auto& spare = surroundings_->spare_states;
+    if (spare.empty()) {
+      state_ = std::make_unique<ExchangeState>(surroundings_->wheel);
+    } else {
+      state_ = std::move(spare.back());
+      spare.pop_back();
+    }
+    state_->session = this;
+    state_->output.take(surroundings_->output);
   }
-  return *active_;
+  return *state_;
+}
+
+void ClientSession::give_state_back() noexcept {
+  if (!state_) return;
+  state_->recycle();
+  auto& spare = surroundings_->spare_states;
+  if (spare.size() < most_spare_states) spare.push_back(std::move(state_));
+  state_.reset();
 }
 
 // Sends what is queued, as far as it can be sent now. False where the rest must wait (phase sending), or the client is
@@ -652,13 +695,13 @@ bool ClientSession::send_now() {
       return false;
     }
     if (*sent == 0) {
-      auto& a = active();
-      if (a.waiting_since == SteadyClock::time_point{}) a.waiting_since = SteadyClock::now();
-      deadline_.arm(allowance(surroundings_->limits, a.reply_bytes, a.reply_waited));
+      auto& a = state();
+      if (a.progress.waiting_since == SteadyClock::time_point{}) a.progress.waiting_since = SteadyClock::now();
+      deadline_.arm(allowance(surroundings_->limits, a.progress.reply_bytes, a.progress.reply_waited));
       phase_ = Phase::sending;
       return false;
     }
-    if (active_) active_->note_sent(*sent);
+    if (state_) state_->note_sent(*sent);
     output().sent(*sent);
   }
   return true;
@@ -724,40 +767,45 @@ Awaitable<error_code> ClientSession::interim(const http::ResponseHead& head) {
 
 void ClientSession::begin(const http::ResponseHead& head, std::string_view more_lines,
                           std::optional<std::uint64_t> length) {
-  auto& a = *active_;
+  auto& a = *state_;
   begun_ = true;
-  std::string text;
-  text.reserve(512);
-  fmt::format_to(std::back_inserter(text), "HTTP/1.1 {} {}\r\n", head.status,
-                 head.reason.empty() ? http::reason_phrase(head.status) : head.reason);
+  auto& text = a.head_text;
+  text.assign("HTTP/1.1 ");
+  append_number(text, static_cast<std::uint64_t>(head.status));
+  text.append(" ").append(head.reason.empty() ? http::reason_phrase(head.status) : head.reason).append("\r\n");
   for (const auto& field : head.fields) {
     text.append(field.name).append(": ").append(field.value).append("\r\n");
   }
   text += more_lines;
+  const auto announce = [&text](std::uint64_t bytes) {
+    text += "Content-Length: ";
+    append_number(text, bytes);
+    text += "\r\n";
+  };
   const bool never_has_body = head.status < 200 || head.status == 204 || head.status == 304;
   if (head.status == 101) {
-    a.reply_framing = Framing::none;
+    a.progress.reply_framing = Framing::none;
   } else if (answers_head_ || never_has_body) {
-    a.reply_framing = Framing::none;
-    if (length && head.status != 204) fmt::format_to(std::back_inserter(text), "Content-Length: {}\r\n", *length);
+    a.progress.reply_framing = Framing::none;
+    if (length && head.status != 204) announce(*length);
   } else if (length) {
-    a.reply_framing = Framing::length;
-    a.reply_left = *length;
-    fmt::format_to(std::back_inserter(text), "Content-Length: {}\r\n", *length);
+    a.progress.reply_framing = Framing::length;
+    a.progress.reply_left = *length;
+    announce(*length);
   } else if (version_ == http::Version::http_1_1) {
-    a.reply_framing = Framing::chunked;
+    a.progress.reply_framing = Framing::chunked;
     text += "Transfer-Encoding: chunked\r\n";
   } else {
-    a.reply_framing = Framing::until_close;
+    a.progress.reply_framing = Framing::until_close;
     keep_alive_ = false;
   }
   a.output.add_copies({text, head.status == 101 ? std::string_view("\r\n") : connection_lines()});
 }
 
 Awaitable<error_code> ClientSession::write(std::string_view piece) {
-  auto& a = *active_;
-  if (piece.empty() || a.reply_framing == Framing::none) co_return error_code{};
-  if (a.reply_framing == Framing::chunked) {
+  auto& a = *state_;
+  if (piece.empty() || a.progress.reply_framing == Framing::none) co_return error_code{};
+  if (a.progress.reply_framing == Framing::chunked) {
     char size_line[20];
     auto* end = std::to_chars(size_line, size_line + 16, piece.size(), 16).ptr;
     *end++ = '\r';
@@ -766,10 +814,10 @@ Awaitable<error_code> ClientSession::write(std::string_view piece) {
     a.output.add_view(piece);
     a.output.add_copy("\r\n");
   } else {
-    if (a.reply_framing == Framing::length) {
+    if (a.progress.reply_framing == Framing::length) {
       // More than was announced would be read as the next response.
-      piece = piece.substr(0, static_cast<std::size_t>(std::min<std::uint64_t>(piece.size(), a.reply_left)));
-      a.reply_left -= piece.size();
+      piece = piece.substr(0, static_cast<std::size_t>(std::min<std::uint64_t>(piece.size(), a.progress.reply_left)));
+      a.progress.reply_left -= piece.size();
     }
     a.output.add_view(piece);
   }
@@ -779,12 +827,12 @@ Awaitable<error_code> ClientSession::write(std::string_view piece) {
 Awaitable<error_code> ClientSession::flush() { co_return co_await send_all(); }
 
 void ClientSession::finish(http::FieldSpan trailers) {
-  auto& a = *active_;
-  if (a.reply_framing == Framing::length && a.reply_left > 0) {
+  auto& a = *state_;
+  if (a.progress.reply_framing == Framing::length && a.progress.reply_left > 0) {
     cut_short();
     return;
   }
-  if (a.reply_framing == Framing::chunked) {
+  if (a.progress.reply_framing == Framing::chunked) {
     a.output.add_copy("0\r\n");
     for (const auto& field : trailers) a.output.add_copy(fmt::format("{}: {}\r\n", field.name, field.value));
     a.output.add_copy("\r\n");
@@ -793,9 +841,9 @@ void ClientSession::finish(http::FieldSpan trailers) {
 }
 
 void ClientSession::cut_short() {
-  auto& a = *active_;
+  auto& a = *state_;
   keep_alive_ = false;
-  if (begun_ && a.reply_bytes == 0 && !a.output.empty()) {
+  if (begun_ && a.progress.reply_bytes == 0 && !a.output.empty()) {
     // Nothing of it has left yet: an error says more than a connection that just ends.
     a.output.clear();
     reply_with_text(*this, 502, "the origin broke its answer off");

@@ -4,7 +4,7 @@
 //
 // Between requests there is no coroutine and no buffer. The loop calls on_ready(); bytes are read into scratch that all
 // sessions of a worker share, what can be answered at once is answered from there, and all replies leave in one write.
-// Only a request that must wait for something gets a coroutine and an Active, the state that goes with it. While that
+// Only a request that must wait for something gets a coroutine and an ExchangeState, which goes with it. While that
 // coroutine runs, at most one other (an upload) reads the body through the RequestBody interface; nothing else touches
 // the input buffer then.
 #include <atomic>
@@ -34,11 +34,17 @@ struct SessionCounters {
   std::atomic<std::uint64_t> cut_short{0};  ///< replies that could not be ended
 };
 
+/// What a session needs while a coroutine answers a request, or while replies wait for room (client_session.cpp).
+class ExchangeState;
+
 /// What all sessions of one listener share, and scratch that is in use only while one of them runs.
 struct SessionSurroundings {
   /// All references must outlive the sessions.
   SessionSurroundings(asio::io_context& loop, DeadlineWheel& deadlines, const ClientLimits& bounds, Handler story,
                       SessionCounters& counted);
+  ~SessionSurroundings();
+  SessionSurroundings(const SessionSurroundings&) = delete;
+  SessionSurroundings& operator=(const SessionSurroundings&) = delete;
 
   asio::io_context& context;
   DeadlineWheel& wheel;
@@ -52,6 +58,8 @@ struct SessionSurroundings {
   std::string target;               ///< where a target had to be normalised
   std::string authority;            ///< where a target was in absolute form
   OutputQueue output;               ///< replies of requests that were read at once
+  /// States that are not in use: their memory serves the next exchange.
+  std::vector<std::unique_ptr<ExchangeState>> spare_states;
   static constexpr std::size_t input_size = 64UL << 10;
 };
 
@@ -74,6 +82,7 @@ class ClientSession final : public std::enable_shared_from_this<ClientSession>,
   void abort();
 
  private:
+  friend class ExchangeState;
   enum class Phase : unsigned char {
     reading,    ///< waits for a request, or for the rest of its head
     answering,  ///< a coroutine answers one; the stream is its own
@@ -81,7 +90,6 @@ class ClientSession final : public std::enable_shared_from_this<ClientSession>,
     lingering,  ///< all is said; what still comes is dropped until the client closes too
     over
   };
-  struct Active;
 
   void on_ready() noexcept override;
   void advance() noexcept;
@@ -114,7 +122,8 @@ class ClientSession final : public std::enable_shared_from_this<ClientSession>,
   void after_sending();
   bool discard();
   OutputQueue& output() noexcept;
-  Active& active();
+  ExchangeState& state();
+  void give_state_back() noexcept;
   [[nodiscard]] std::string_view connection_lines();
 
   // RequestBody
@@ -143,7 +152,7 @@ class ClientSession final : public std::enable_shared_from_this<ClientSession>,
   std::chrono::steady_clock::time_point head_started_{};  ///< when the first part of an unfinished head was read
   std::size_t seen_ = 0;                                  ///< of an unfinished head, by find_head()
   std::size_t discarded_ = 0;                             ///< while lingering
-  std::unique_ptr<Active> active_;                        ///< null while nothing is answered or owed
+  std::unique_ptr<ExchangeState> state_;                  ///< null while nothing is answered or owed
 
   // Of the present request.
   http::Version version_ = http::Version::http_1_1;
