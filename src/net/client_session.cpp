@@ -497,7 +497,7 @@ void ClientSession::refuse_request(int status, std::string_view text) {
 Awaitable<void> ClientSession::answer() {
   auto& a = *state_;
   // What was queued for earlier pipelined requests must not wait for this one.
-  if (co_await send_all()) {
+  if (!a.output.empty() && co_await send_all()) {
     phase_ = Phase::over;
     co_return;
   }
@@ -802,32 +802,38 @@ void ClientSession::begin(const http::ResponseHead& head, std::string_view more_
   a.output.add_copies({text, head.status == 101 ? std::string_view("\r\n") : connection_lines()});
 }
 
-Awaitable<error_code> ClientSession::write(std::string_view piece) {
+// Queues a piece of the body in its framing.
+void ClientSession::add_to_body(std::string_view piece, bool copies) {
   auto& a = *state_;
-  if (piece.empty() || a.progress.reply_framing == Framing::none) co_return error_code{};
-  if (a.progress.reply_framing == Framing::chunked) {
+  if (piece.empty() || a.progress.reply_framing == Framing::none) return;
+  if (a.progress.reply_framing == Framing::length) {
+    // More than was announced would be read as the next response.
+    piece = piece.substr(0, static_cast<std::size_t>(std::min<std::uint64_t>(piece.size(), a.progress.reply_left)));
+    a.progress.reply_left -= piece.size();
+  }
+  const bool is_chunked = a.progress.reply_framing == Framing::chunked;
+  if (is_chunked) {
     char size_line[20];
     auto* end = std::to_chars(size_line, size_line + 16, piece.size(), 16).ptr;
     *end++ = '\r';
     *end++ = '\n';
     a.output.add_copy({size_line, static_cast<std::size_t>(end - size_line)});
-    a.output.add_view(piece);
-    a.output.add_copy("\r\n");
-  } else {
-    if (a.progress.reply_framing == Framing::length) {
-      // More than was announced would be read as the next response.
-      piece = piece.substr(0, static_cast<std::size_t>(std::min<std::uint64_t>(piece.size(), a.progress.reply_left)));
-      a.progress.reply_left -= piece.size();
-    }
-    a.output.add_view(piece);
   }
+  copies ? a.output.add_copy(piece) : a.output.add_view(piece);
+  if (is_chunked) a.output.add_copy("\r\n");
+}
+
+Awaitable<error_code> ClientSession::write(std::string_view piece) {
+  // Behind what is queued a short one leaves as one piece with it.
+  add_to_body(piece, piece.size() <= copied_body && !state_->output.empty());
   co_return co_await send_all();
 }
 
 Awaitable<error_code> ClientSession::flush() { co_return co_await send_all(); }
 
-void ClientSession::finish(http::FieldSpan trailers) {
+void ClientSession::finish(http::FieldSpan trailers, std::string_view last_piece) {
   auto& a = *state_;
+  add_to_body(last_piece, true);
   if (a.progress.reply_framing == Framing::length && a.progress.reply_left > 0) {
     cut_short();
     return;

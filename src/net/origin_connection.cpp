@@ -42,48 +42,57 @@ Awaitable<error_code> OriginConnection::send(std::string_view bytes) {
 
 Awaitable<error_code> OriginConnection::send(std::span<iovec> pieces) {
   write_expired_ = false;
-  while (!pieces.empty()) {
-    if (pieces.front().iov_len == 0) {
-      pieces = pieces.subspan(1);
-      continue;
-    }
+  for (;;) {
+    if (const auto error = send_now(pieces)) co_return error;
+    if (pieces.empty()) co_return error_code{};
+    write_deadline_.arm(read_timeout_);
+    const auto error = co_await stream_.wait_writable();
+    write_deadline_.disarm();
+    if (closed_) co_return Error::cancelled;
+    if (write_expired_) co_return Error::origin_timeout;
+    if (error && error != asio::error::operation_aborted) co_return Error::origin_closed;
+  }
+}
+
+error_code OriginConnection::send_now(std::span<iovec>& pieces) {
+  for (;;) {
+    while (!pieces.empty() && pieces.front().iov_len == 0) pieces = pieces.subspan(1);
+    if (pieces.empty()) return {};
     const auto sent = stream_.try_write(pieces);
-    if (!sent) co_return closed_ ? Error::cancelled : Error::origin_closed;
-    auto n = *sent;
-    if (n == 0) {
-      write_deadline_.arm(read_timeout_);
-      const auto error = co_await stream_.wait_writable();
-      write_deadline_.disarm();
-      if (closed_) co_return Error::cancelled;
-      if (write_expired_) co_return Error::origin_timeout;
-      if (error && error != asio::error::operation_aborted) co_return Error::origin_closed;
-      continue;
-    }
-    while (n > 0) {
-      const auto step = std::min(n, pieces.front().iov_len);
-      pieces.front().iov_base = static_cast<char*>(pieces.front().iov_base) + step;
-      pieces.front().iov_len -= step;
+    if (!sent) return closed_ ? Error::cancelled : Error::origin_closed;
+    if (*sent == 0) return {};
+    for (auto n = *sent; n > 0;) {
+      auto& piece = pieces.front();
+      const auto step = std::min(n, piece.iov_len);
+      piece = {static_cast<char*>(piece.iov_base) + step, piece.iov_len - step};
       n -= step;
-      if (pieces.front().iov_len == 0) pieces = pieces.subspan(1);
+      if (piece.iov_len == 0) pieces = pieces.subspan(1);
     }
   }
-  co_return error_code{};
 }
 
 Awaitable<error_code> OriginConnection::read_more() {
+  const auto error = co_await fill();
+  co_return error == asio::error::eof ? error_code(Error::origin_closed) : error;
+}
+
+// Reads into the room there is. asio::error::eof where the origin has ended its side.
+Awaitable<error_code> OriginConnection::fill() {
   read_expired_ = false;
   read_deadline_.arm(read_timeout_);
   for (;;) {
-    const auto room = input_.room();
-    const auto [error, n] = co_await stream_.read_some(room.data(), room.size());
-    if (error == asio::error::operation_aborted && !read_expired_ && !closed_) continue;
+    const bool resumed = co_await stream_.wait_readable();
+    if (closed_ || read_expired_) {
+      read_deadline_.disarm();
+      co_return closed_ ? Error::cancelled : Error::origin_timeout;
+    }
+    if (!resumed) continue;
+    const auto n = stream_.try_read(input_.room());
+    if (n && *n == 0) continue;
     read_deadline_.disarm();
-    if (closed_) co_return Error::cancelled;
-    if (read_expired_) co_return Error::origin_timeout;
-    if (error == asio::error::eof) co_return error_code(asio::error::eof);
-    if (error || n == 0) co_return Error::origin_closed;
+    if (!n) co_return n.error() == asio::error::eof ? n.error() : error_code(Error::origin_closed);
     answered_ = true;
-    input_.filled(n);
+    input_.filled(*n);
     co_return error_code{};
   }
 }
@@ -110,54 +119,36 @@ bool OriginConnection::read_plain_head() {
   return true;
 }
 
-Awaitable<Result<http::ResponseHead>> OriginConnection::read_head(bool for_head_request) {
+std::optional<Result<http::ResponseHead>> OriginConnection::buffered_head(bool for_head_request) {
   plain_.reset();
-  for (;;) {
-    // What was looked at before was not plain, or not whole.
-    if (!for_head_request && seen_ == 0 && !input_.empty() && read_plain_head()) {
-      co_return http::ResponseHead{
-          .status = plain_->status, .reason = plain_->reason, .version = http::Version::http_1_1, .fields = fields_};
-    }
-    auto fault = ParseFault::none;
-    const auto data = input_.data();
-    const auto size = data.empty() ? 0 : find_head(data, seen_, fault);
-    if (fault == ParseFault::none && data.size() > parameters_.head_size &&
-        (size == 0 || size > parameters_.head_size)) {
-      fault = ParseFault::head_too_large;
-    }
-    if (fault != ParseFault::none) {
-      fault_ = fault;
-      co_return Error::origin_malformed;
-    }
-    if (size == 0) {
-      if (!input_.make_room(parameters_.head_size + 4)) {
-        fault_ = ParseFault::head_too_large;
-        co_return Error::origin_malformed;
-      }
-      const auto error = co_await read_more();
-      if (error == asio::error::eof) co_return Error::origin_closed;
-      if (error) co_return error;
-      continue;
-    }
-    keep_head(size);
-    seen_ = 0;
-    parser_.emplace(fields_, parameters_.fields);
-    if (for_head_request) parser_->answers_head();
-    if (!parser_->parse_head(head_)) {
-      fault_ = parser_->fault();
-      co_return Error::origin_malformed;
-    }
-    http::ResponseHead head;
-    head.status = parser_->status();
-    head.reason = parser_->reason();
-    head.version = parser_->version();
-    head.fields = parser_->fields();
-    if (head.status < 100) {
-      fault_ = ParseFault::start_line;
-      co_return Error::origin_malformed;
-    }
-    co_return head;
+  // What was looked at before was not plain, or not whole.
+  if (!for_head_request && seen_ == 0 && !input_.empty() && read_plain_head()) {
+    return http::ResponseHead{
+        .status = plain_->status, .reason = plain_->reason, .version = http::Version::http_1_1, .fields = fields_};
   }
+  const auto refuse = [this](ParseFault fault) {
+    fault_ = fault;
+    return Result<http::ResponseHead>(Error::origin_malformed);
+  };
+  auto fault = ParseFault::none;
+  const auto data = input_.data();
+  const auto size = data.empty() ? 0 : find_head(data, seen_, fault);
+  if (fault != ParseFault::none) return refuse(fault);
+  if ((size == 0 ? data.size() : size) > parameters_.head_size) return refuse(ParseFault::head_too_large);
+  if (size == 0) {
+    if (!input_.make_room(parameters_.head_size + 4)) return refuse(ParseFault::head_too_large);
+    return std::nullopt;
+  }
+  keep_head(size);
+  seen_ = 0;
+  parser_.emplace(fields_, parameters_.fields);
+  if (for_head_request) parser_->answers_head();
+  if (!parser_->parse_head(head_)) return refuse(parser_->fault());
+  if (parser_->status() < 100) return refuse(ParseFault::start_line);
+  return http::ResponseHead{.status = parser_->status(),
+                            .reason = parser_->reason(),
+                            .version = parser_->version(),
+                            .fields = parser_->fields()};
 }
 
 Result<std::string_view> OriginConnection::buffered_plain_body() {
@@ -188,7 +179,7 @@ Awaitable<Result<std::string_view>> OriginConnection::read_body() {
       fault_ = ParseFault::chunk;
       co_return Error::origin_malformed;
     }
-    const auto error = co_await read_more();
+    const auto error = co_await fill();
     if (error == asio::error::eof) {
       if (parser_ && parser_->end_of_stream()) co_return std::string_view{};
       co_return Error::origin_closed;

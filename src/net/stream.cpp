@@ -1,6 +1,5 @@
 #include "larder/net/stream.hpp"
 
-#include <boost/asio/post.hpp>
 #include <cerrno>
 #include <fcntl.h>
 #include <netinet/tcp.h>
@@ -76,15 +75,13 @@ Result<std::size_t> Stream::try_read(std::span<char> room) noexcept {
   return std::size_t{0};
 }
 
-// What is there already is read in a later turn: a peer that never lets us wait must not keep the loop from the others.
 Awaitable<std::tuple<error_code, std::size_t>> Stream::read_some(char* data, std::size_t size) {
-  if (readable_) co_await asio::post(executor_, asio::use_awaitable_t<Executor>{});
   for (;;) {
+    const bool resumed = co_await wait_readable();
+    if (!resumed) co_return std::tuple(error_code(asio::error::operation_aborted), std::size_t{0});
     const auto n = try_read({data, size});
     if (!n) co_return std::tuple(n.error(), std::size_t{0});
     if (*n > 0) co_return std::tuple(error_code{}, *n);
-    const bool resumed = co_await reader_.wait();
-    if (!resumed) co_return std::tuple(error_code(asio::error::operation_aborted), std::size_t{0});
   }
 }
 

@@ -113,8 +113,9 @@ net::Awaitable<OriginResponse> fetch(net::OriginPool& pool, const OriginRequest&
     auto& head = connection.empty_request_head();
     append_head(head, request, lease.server().authority);
     std::array<iovec, 2> first{iovec{head.data(), head.size()}, iovec{whole_body.data(), whole_body.size()}};
-    const std::span<iovec> all(first);
-    response.error = co_await connection.send(all);
+    auto left = std::span<iovec>(first).first(whole_body.empty() ? 1 : 2);
+    response.error = connection.send_now(left);
+    if (!response.error && !left.empty()) response.error = co_await connection.send(left);
     response.upload.reset();
     if (!response.error) {
       if (streamed != nullptr) {
@@ -127,7 +128,13 @@ net::Awaitable<OriginResponse> fetch(net::OriginPool& pool, const OriginRequest&
                        [](const std::exception_ptr&) {});
       }
       for (unsigned interim = 0;; ++interim) {
-        const auto received = co_await connection.read_head(request.head.method == "HEAD");
+        const bool for_head = request.head.method == "HEAD";
+        auto buffered = connection.buffered_head(for_head);
+        while (!buffered) {
+          const auto error = co_await connection.read_more();
+          buffered = error ? error : connection.buffered_head(for_head);
+        }
+        const auto& received = *buffered;
         if (!received) {
           response.error = received.error();
           response.fault = connection.fault();

@@ -13,6 +13,8 @@ namespace larder::proxy {
 namespace {
 // Bodies up to this many bytes are held until an answer has begun.
 constexpr std::uint64_t small_body = 64UL << 10;
+// The last piece of a body, up to this many bytes, is copied behind its head.
+constexpr std::size_t short_piece = 4UL << 10;
 }  // namespace
 
 // `request`: as the client sent it, but with the fields that the origin is sent. What it and the others point at
@@ -122,6 +124,10 @@ Proxy::Awaitable<void> Proxy::relay_response(net::Exchange& exchange, OriginResp
     if (copy != nullptr) {
       copy->is_cut = copy->is_cut || bytes.size() > copy->most - copy->bytes.size();
       if (!copy->is_cut) copy->bytes.append(bytes);
+    }
+    if (connection.body_done() && bytes.size() <= short_piece) {
+      exchange.reply.finish(connection.trailers(), bytes);
+      break;
     }
     if (co_await exchange.reply.write(bytes)) {
       connection.close();

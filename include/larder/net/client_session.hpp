@@ -138,7 +138,8 @@ class ClientSession final : public std::enable_shared_from_this<ClientSession>,
   void begin(const http::ResponseHead& head, std::string_view more_lines, std::optional<std::uint64_t> length) override;
   Awaitable<error_code> write(std::string_view piece) override;
   Awaitable<error_code> flush() override;
-  void finish(http::FieldSpan trailers) override;
+  void finish(http::FieldSpan trailers, std::string_view last_piece) override;
+  void add_to_body(std::string_view piece, bool copies);
   void cut_short() override;
   [[nodiscard]] bool begun() const noexcept override { return begun_; }
   Stream* take_over(std::string_view& already_read) override;

@@ -61,8 +61,9 @@ class ReplySink {
   virtual Awaitable<error_code> write(std::string_view piece) = 0;
   /// Sends what is queued, for a head that must not wait for its body.
   virtual Awaitable<error_code> flush() = 0;
-  /// Ends the body. Trailers are sent where the client can take them.
-  virtual void finish(http::FieldSpan trailers) = 0;
+  /// Ends the body, with a last piece that is copied: a short one leaves with the head and needs no wait. Trailers are
+  /// sent where the client can take them.
+  virtual void finish(http::FieldSpan trailers, std::string_view last_piece = {}) = 0;
   /// The body cannot be ended properly: the client must see that it was cut short, or gets a 502 in its place where
   /// nothing of the reply has been sent yet.
   virtual void cut_short() = 0;

@@ -27,6 +27,8 @@ class OriginConnection {
   Awaitable<error_code> send(std::string_view bytes);
   /// Sends a head or piece in several parts at once.
   Awaitable<error_code> send(std::span<iovec> pieces);
+  /// Sends what can be sent without waiting and takes it off `pieces`: all of it, mostly.
+  error_code send_now(std::span<iovec>& pieces);
 
   /// Memory for the head of a request that is to be sent, empty; its bytes stay until the next call.
   [[nodiscard]] std::string& empty_request_head() noexcept {
@@ -34,9 +36,12 @@ class OriginConnection {
     return request_head_;
   }
 
-  /// Reads the next response head, interim (1xx) ones too; call again after an interim one. `for_head_request`: the
-  /// response has no body (RFC 9112 §6.3). The head's views stay valid until the next read_head() or reset().
-  Awaitable<Result<http::ResponseHead>> read_head(bool for_head_request);
+  /// The next response head, interim (1xx) ones too, where it is here; call again after an interim one. Empty where
+  /// read_more() must be awaited first. `for_head_request`: the response has no body (RFC 9112 §6.3). The head's views
+  /// stay valid until the next head or reset().
+  std::optional<Result<http::ResponseHead>> buffered_head(bool for_head_request);
+  /// Waits for more of the response. Error::origin_closed where it has ended.
+  Awaitable<error_code> read_more();
   /// The next piece of the body, valid until the next call; empty at the end.
   Awaitable<Result<std::string_view>> read_body();
   /// The next piece that is already here: empty where more must be read first or the body has ended.
@@ -72,7 +77,7 @@ class OriginConnection {
   [[nodiscard]] Deadline& idle_deadline() noexcept { return idle_deadline_; }
 
  private:
-  Awaitable<error_code> read_more();
+  Awaitable<error_code> fill();
   bool read_plain_head();
   Result<std::string_view> buffered_plain_body();
   void keep_head(std::size_t size);

@@ -44,6 +44,9 @@ class Stream final : private Readiness::Watched {
   /// Reads what is there: bytes read, 0 where there is nothing now; asio::error::eof at the end of the stream. `room`
   /// is not empty.
   Result<std::size_t> try_read(std::span<char> room) noexcept;
+  /// Waits until something may be there to be read. Where it is already, the caller goes on in a later turn of the
+  /// loop: a peer that never lets us wait must not keep the loop from the others. False after cancel() and close().
+  Awaitable<bool> wait_readable() { return readable_ ? Waiter::yield(executor_) : reader_.wait(); }
   /// Waits until there is something and reads it: error and bytes, at least one; asio::error::eof at the end.
   Awaitable<std::tuple<error_code, std::size_t>> read_some(char* data, std::size_t size);
   /// Sends as much as fits without waiting: bytes sent, 0 where nothing fits now.

@@ -26,6 +26,14 @@ class Waiter {
     return asio::async_initiate<const Token, void(bool)>(
         [this](Handler handler) { handler_.emplace(std::move(handler)); }, Token{});
   }
+  /// Suspends the caller until a later turn of the loop. True.
+  static Awaitable<bool> yield(const Executor& executor) {
+    return asio::async_initiate<const Token, void(bool)>(
+        [executor](Handler handler) {
+          asio::post(executor, [handler = std::move(handler)]() mutable { std::move(handler)(true); });
+        },
+        Token{});
+  }
   [[nodiscard]] bool is_waiting() const noexcept { return handler_.has_value(); }
   /// Runs the coroutine on, now and on this stack, up to its next suspension. Nothing where none waits.
   void resume() {

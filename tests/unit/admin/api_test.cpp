@@ -78,7 +78,7 @@ class KeepingSink final : public net::ReplySink {
   void begin(const http::ResponseHead&, std::string_view, std::optional<std::uint64_t>) override { FAIL("streamed"); }
   net::Awaitable<net::error_code> write(std::string_view) override { co_return net::error_code{}; }
   net::Awaitable<net::error_code> flush() override { co_return net::error_code{}; }
-  void finish(http::FieldSpan) override {}
+  void finish(http::FieldSpan, std::string_view) override {}
   void cut_short() override { FAIL("cut short"); }
   [[nodiscard]] bool begun() const noexcept override { return begun_; }
   net::Stream* take_over(std::string_view&) override { return nullptr; }

@@ -8,6 +8,7 @@
 #include "larder/net/error.hpp"
 
 #include "loopback.hpp"
+#include "read_head.hpp"
 
 namespace larder::net {
 namespace {
@@ -38,7 +39,7 @@ struct Link {
   // Reads a whole response, interim ones before it too.
   Awaitable<void> read(Read& result, bool for_head_request) {
     for (;;) {
-      const auto head = co_await connection->read_head(for_head_request);
+      const auto head = co_await test::read_head(*connection, for_head_request);
       if (!head) {
         result.error = head.error();
         co_return;
@@ -221,7 +222,7 @@ TEST_CASE("closing ends what is waited for") {
       if (writing) {
         error = co_await link.connection->send(std::string_view(much));
       } else {
-        const auto head = co_await link.connection->read_head(false);
+        const auto head = co_await test::read_head(*link.connection);
         error = head.error();
       }
     };

@@ -9,6 +9,7 @@
 #include "larder/net/error.hpp"
 
 #include "loopback.hpp"
+#include "read_head.hpp"
 
 namespace larder::net {
 namespace {
@@ -62,7 +63,7 @@ struct Site {
   }
   // Answers on the origin's side of a lease and reads the answer, so that the connection can be kept.
   Awaitable<void> use(OriginLease& lease) {
-    const auto head = co_await lease.connection().read_head(false);
+    const auto head = co_await test::read_head(lease.connection());
     REQUIRE(head.has_value());
   }
   void answer(OriginLease& lease, Peer& peer) {

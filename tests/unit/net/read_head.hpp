@@ -1,0 +1,15 @@
+#pragma once
+// The next response head of an origin's connection, waited for.
+#include "larder/net/origin_connection.hpp"
+
+namespace larder::net::test {
+
+inline Awaitable<Result<http::ResponseHead>> read_head(OriginConnection& connection, bool for_head_request = false) {
+  for (;;) {
+    const auto head = connection.buffered_head(for_head_request);
+    if (head) co_return *head;
+    if (const auto error = co_await connection.read_more()) co_return error;
+  }
+}
+
+}  // namespace larder::net::test
