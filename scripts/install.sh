@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that are missing: `scripts/install.sh build` for building and running,
-# `scripts/install.sh tests` for the tests too, `scripts/install.sh bench` for the benchmarks. Calls apt-get only where
+# `scripts/install.sh tests` for the tests too, `scripts/install.sh bench` for the benchmarks,
+# `scripts/install.sh peers` for the benchmarks and the servers that they compare Larder with. Calls apt-get only where
 # dpkg says that something is missing, and through sudo where the user is not root. This is the one place where packages
 # are named.
 set -euo pipefail
@@ -12,7 +13,8 @@ build_packages=(
   python3 # the demo API
 )
 test_packages=(doctest-dev redis-server openssl curl)
-bench_packages=(libbenchmark-dev)
+bench_packages=(libbenchmark-dev wrk nginx redis-server) # nginx is the origin
+peer_packages=(haproxy varnish libnginx-mod-http-lua lua-nginx-redis)
 
 missing() {
   local package
@@ -51,8 +53,9 @@ case "${1:-build}" in
   build) wanted=("${build_packages[@]}") ;;
   tests) wanted=("${build_packages[@]}" "${test_packages[@]}") ;;
   bench) wanted=("${build_packages[@]}" "${bench_packages[@]}") ;;
+  peers) wanted=("${build_packages[@]}" "${bench_packages[@]}" "${peer_packages[@]}") ;;
   *)
-    echo "usage: $0 [build|tests|bench]" >&2
+    echo "usage: $0 [build|tests|bench|peers]" >&2
     exit 2
     ;;
 esac
@@ -72,6 +75,8 @@ if ! as_root "${install[@]}" >&2; then
   as_root apt-get update >&2
   as_root "${install[@]}" >&2
 fi
-if [[ " ${packages[*]} " == *" redis-server "* && -d /run/systemd/system ]]; then
-  as_root systemctl disable --quiet redis-server || true
+if [ -d /run/systemd/system ]; then
+  for service in redis-server nginx haproxy varnish; do
+    [[ " ${packages[*]} " != *" $service "* ]] || as_root systemctl disable --quiet "$service" || true
+  done
 fi
