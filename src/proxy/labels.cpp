@@ -1,18 +1,11 @@
 // X-Cache, X-Cache-Key, Age and Cache-Status (RFC 9211): what a response says of how it came about.
+#include <algorithm>
 #include <charconv>
+#include <cstdint>
 
 #include "larder/proxy/proxy.hpp"
 
 namespace larder::proxy {
-
-namespace {
-void append_number(std::string& out, std::int64_t n) {
-  char digits[24];
-  const auto* end = std::to_chars(digits, digits + sizeof digits, n).ptr;
-  out.append(digits, static_cast<std::size_t>(end - digits));
-}
-
-}  // namespace
 
 std::string_view forward_reason(policy::NotReused reason) noexcept {
   using policy::NotReused;
@@ -41,39 +34,63 @@ std::string_view forward_reason(policy::NotReused reason) noexcept {
   }
 }
 
-void Proxy::append_labels(std::string& lines, const Labels& labels) const {
-  if (labels.age) {
-    lines += "Age: ";
-    append_number(lines, labels.age->count());
-    lines += "\r\n";
-  }
-  lines.append("X-Cache: ").append(policy::to_string(labels.outcome)).append("\r\n");
-  if (!labels.is_local) append_cache_status(lines, labels);
-  if (!labels.key.empty()) lines.append("X-Cache-Key: ").append(labels.key).append("\r\n");
-}
+namespace {
 
-void Proxy::append_cache_status(std::string& lines, const Labels& labels) const {
-  lines.append("Cache-Status: ").append(shared_.cache.node_name);
-  if (labels.forward.empty()) {
-    lines += "; hit";
-  } else {
-    lines.append("; fwd=").append(labels.forward);
-    if (labels.forward_status != 0) {
-      lines += "; fwd-status=";
-      append_number(lines, labels.forward_status);
+// Writes behind a text whose room was made before: a hit appends a dozen short pieces.
+class Pen {
+ public:
+  /// `room`: bytes that will be written at the most.
+  Pen(std::string& text, std::size_t room) : text_(text), used_(text.size()) {
+    text.resize(used_ + room);
+    at_ = text.data() + used_;
+  }
+  Pen(const Pen&) = delete;
+  Pen& operator=(const Pen&) = delete;
+  ~Pen() { text_.resize(static_cast<std::size_t>(at_ - text_.data())); }
+  Pen& operator<<(std::string_view piece) noexcept {
+    at_ = std::copy(piece.begin(), piece.end(), at_);
+    return *this;
+  }
+  Pen& operator<<(std::int64_t number) noexcept {
+    at_ = std::to_chars(at_, at_ + longest_number, number).ptr;
+    return *this;
+  }
+  static constexpr std::size_t longest_number = 20;
+
+ private:
+  std::string& text_;
+  std::size_t used_;
+  char* at_ = nullptr;
+};
+
+// All names, separators and numbers that the labels may have.
+constexpr std::size_t labels_room = 256;
+
+}  // namespace
+
+void Proxy::append_labels(std::string& lines, const Labels& labels) const {
+  const auto outcome = policy::to_string(labels.outcome);
+  const auto key = labels.key.empty() ? labels.stored_key : labels.key;
+  Pen pen(lines, labels_room + outcome.size() + shared_.cache.node_name.size() + labels.forward.size() +
+                     labels.detail.size() + 2 * key.size());
+  if (labels.age) pen << "Age: " << std::int64_t{labels.age->count()} << "\r\n";
+  pen << "X-Cache: " << outcome << "\r\n";
+  if (!labels.is_local) {
+    pen << "Cache-Status: " << shared_.cache.node_name;
+    if (labels.forward.empty()) {
+      pen << "; hit";
+    } else {
+      pen << "; fwd=" << labels.forward;
+      if (labels.forward_status != 0) pen << "; fwd-status=" << std::int64_t{labels.forward_status};
+      if (labels.stored) pen << "; stored";
+      if (labels.collapsed) pen << "; collapsed";
     }
-    if (labels.stored) lines += "; stored";
-    if (labels.collapsed) lines += "; collapsed";
+    if (labels.ttl) pen << "; ttl=" << std::int64_t{labels.ttl->count()};
+    if (!labels.detail.empty()) pen << "; detail=" << labels.detail;
+    if (!key.empty()) pen << "; key=\"" << key << "\"";
+    pen << "\r\n";
   }
-  if (labels.ttl) {
-    lines += "; ttl=";
-    append_number(lines, labels.ttl->count());
-  }
-  if (!labels.detail.empty()) lines.append("; detail=").append(labels.detail);
-  if (const auto key = labels.key.empty() ? labels.stored_key : labels.key; !key.empty()) {
-    lines.append("; key=\"").append(key).append("\"");
-  }
-  lines += "\r\n";
+  if (!labels.key.empty()) pen << "X-Cache-Key: " << labels.key << "\r\n";
 }
 
 }  // namespace larder::proxy

@@ -22,7 +22,8 @@ class Deadline : public boost::intrusive::list_base_hook<boost::intrusive::link_
   Deadline(const Deadline&) = delete;
   Deadline& operator=(const Deadline&) = delete;
 
-  /// Expires once, `after` from now at the earliest and one tick later at the latest, unless armed again or disarmed.
+  /// Expires once, `after` from now at the earliest and a tick and 10 ms later at the latest, unless armed again or
+  /// disarmed.
   void arm(Milliseconds after);
   void disarm() noexcept { expires_ = never; }
   [[nodiscard]] bool is_armed() const noexcept { return expires_ != never; }

@@ -213,7 +213,6 @@ class Proxy {
 
   // labels.cpp
   void append_labels(std::string& lines, const Labels& labels) const;
-  void append_cache_status(std::string& lines, const Labels& labels) const;
 
   // miss.cpp
   Awaitable<void> miss(net::Exchange& exchange, TransactionPtr transaction);
