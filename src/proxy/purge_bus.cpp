@@ -1,6 +1,7 @@
 #include "larder/proxy/purge_bus.hpp"
 
 #include <algorithm>
+#include <array>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
@@ -20,9 +21,13 @@ using Timer =
     asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, net::Executor>;
 constexpr std::chrono::milliseconds operation_deadline{2000};
 constexpr std::chrono::milliseconds retry_pause{200};
-// A sweep looks at this many keys per step and pauses between steps, so that Redis stays free for others.
+// A sweep looks at this many keys per step. Between steps it pauses for a multiple of what the step took, so that its
+// share of Redis's time stays under 3 % however many keys there are, but not for ever where Redis is slow.
 constexpr std::string_view sweep_step = "256";
-constexpr std::chrono::milliseconds sweep_pause{5};
+constexpr int sweep_rest = 32;
+constexpr std::chrono::milliseconds longest_sweep_pause{500};
+// Few records have a front longer than the first; one that is longer than the second is left to its TTL.
+constexpr std::array<std::size_t, 2> front_sizes{512, 4096};
 constexpr std::size_t max_waiting_sweeps = 32;
 
 net::Awaitable<void> pause(std::chrono::milliseconds duration) {
@@ -400,40 +405,57 @@ PurgeBus::Awaitable<void> PurgeBus::heartbeat() {
 
 PurgeBus::Awaitable<void> PurgeBus::sweep(std::string pattern) {
   std::string cursor = "0";
-  std::uint64_t removed = 0;
   do {
+    const auto begin = std::chrono::steady_clock::now();
     const std::vector<std::string_view> scan{"SCAN", cursor, "MATCH", pattern, "COUNT", sweep_step};
-    const auto page = co_await commands_.command(scan, operation_deadline);
+    auto page = co_await commands_.command(scan, operation_deadline);
     if (!page || page->elements.size() != 2 || !attached_) co_return;
-    cursor = page->elements[0].text;
-    const auto& keys = page->elements[1].elements;
-    std::vector<std::vector<std::string_view>> fronts;
-    for (const auto& key : keys) fronts.push_back({"GETRANGE", key.text, "0", "4095"});
-    if (!fronts.empty()) {
-      const auto replies = co_await commands_.pipeline(fronts, operation_deadline);
-      if (!replies) co_return;
-      std::vector<std::string_view> dead;
-      std::vector<std::string_view> headers;
-      for (std::size_t i = 0; i < keys.size(); ++i) {
-        const auto summary = store::summarise((*replies)[i].text);
-        const auto* entry = std::get_if<store::RecordSummary>(&summary);
-        if (entry == nullptr) continue;  // a vary marker, a foreign value, or a front too long to judge
-        if (log_.alive_remote(entry->subject(), entry->stamp) == store::Liveness::alive) continue;
-        dead.push_back(keys[i].text);
-        headers.push_back(std::string_view((*replies)[i].text).substr(0, store::record_header_size));
-      }
-      if (!dead.empty()) {
-        const auto count = std::to_string(dead.size());
-        std::vector<std::string_view> unlink{"EVAL", remove_script(), count};
-        unlink.insert(unlink.end(), dead.begin(), dead.end());
-        unlink.insert(unlink.end(), headers.begin(), headers.end());
-        const auto reply = co_await commands_.command(unlink, operation_deadline);
-        if (reply && reply->kind == redis::Reply::Kind::integer) removed += static_cast<std::uint64_t>(reply->integer);
-      }
+    cursor = std::move(page->elements[0].text);
+    std::vector<std::string> keys;
+    for (auto& key : page->elements[1].elements) keys.push_back(std::move(key.text));
+    for (const auto front_size : front_sizes) {
+      if (!co_await sweep_keys(keys, front_size)) co_return;
     }
-    co_await pause(sweep_pause);
+    const auto took = std::chrono::steady_clock::now() - begin;
+    co_await pause(std::min(std::chrono::ceil<std::chrono::milliseconds>(sweep_rest * took), longest_sweep_pause));
   } while (cursor != "0" && !stopped_);
-  swept_.fetch_add(removed, std::memory_order_relaxed);
+}
+
+// Removes those that are dead, and leaves in `keys` those whose front is longer than `front_size` bytes. False where
+// Redis failed.
+PurgeBus::Awaitable<bool> PurgeBus::sweep_keys(std::vector<std::string>& keys, std::size_t front_size) {
+  if (keys.empty()) co_return true;
+  const auto last = std::to_string(front_size - 1);
+  std::vector<std::vector<std::string_view>> commands;
+  for (const auto& key : keys) commands.push_back({"GETRANGE", key, "0", last});
+  const auto fronts = co_await commands_.pipeline(commands, operation_deadline);
+  if (!fronts) co_return false;
+  std::vector<std::string_view> dead;
+  std::vector<std::string_view> headers;
+  std::vector<std::string> unread;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    const std::string_view front = (*fronts)[i].text;
+    const auto summary = store::summarise(front);
+    if (const auto* entry = std::get_if<store::RecordSummary>(&summary)) {
+      if (log_.alive_remote(entry->subject(), entry->stamp) == store::Liveness::alive) continue;
+      dead.emplace_back(keys[i]);
+      headers.push_back(front.substr(0, store::record_header_size));
+    } else if (std::get<store::DecodeError>(summary) == store::DecodeError::truncated && front.size() == front_size) {
+      unread.push_back(keys[i]);
+    }  // else a vary marker or a foreign value
+  }
+  if (!dead.empty()) {
+    const auto count = std::to_string(dead.size());
+    std::vector<std::string_view> remove{"EVAL", remove_script(), count};
+    remove.insert(remove.end(), dead.begin(), dead.end());
+    remove.insert(remove.end(), headers.begin(), headers.end());
+    const auto removed = co_await commands_.command(remove, operation_deadline);
+    if (removed && removed->kind == redis::Reply::Kind::integer) {
+      swept_.fetch_add(static_cast<std::uint64_t>(removed->integer), std::memory_order_relaxed);
+    }
+  }
+  keys = std::move(unread);
+  co_return true;
 }
 
 }  // namespace larder::proxy

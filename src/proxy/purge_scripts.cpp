@@ -16,24 +16,25 @@ return removed
 
 std::string_view purge_script() noexcept {
   return R"lua(
-local log, channel, run, new_epoch, most = KEYS[1], ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
-local state = redis.call('HMGET', log, 'epoch', 'run')
-local epoch = state[1]
-if not epoch or state[2] ~= run then
-  epoch = new_epoch
+local log, channel, run, new_epoch, most, payload = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local state = redis.call('HMGET', log, 'run', 'epoch', 'floor')
+local epoch, floor = state[2], tonumber(state[3] or '0')
+if not epoch or state[1] ~= run then
+  epoch, floor = new_epoch, 0
   redis.call('DEL', log)
   redis.call('HSET', log, 'epoch', epoch, 'clock', 0, 'floor', 0, 'run', run)
   redis.call('PUBLISH', channel, 'e ' .. epoch .. ' 0')
 end
 local clock = redis.call('HINCRBY', log, 'clock', 1)
-redis.call('HSET', log, clock, ARGV[5])
-local floor = tonumber(redis.call('HGET', log, 'floor') or '0')
-if clock - floor > most then
-  redis.call('HDEL', log, string.format('%d', floor + 1))
-  redis.call('HSET', log, 'floor', string.format('%d', floor + 1))
+local text = string.format('%d', clock)
+redis.call('HSET', log, text, payload)
+if clock - floor > tonumber(most) then
+  local first = string.format('%d', floor + 1)
+  redis.call('HDEL', log, first)
+  redis.call('HSET', log, 'floor', first)
 end
-redis.call('PUBLISH', channel, 'p ' .. epoch .. ' ' .. string.format('%d', clock) .. ' ' .. ARGV[5])
-return {epoch, string.format('%d', clock)}
+redis.call('PUBLISH', channel, 'p ' .. epoch .. ' ' .. text .. ' ' .. payload)
+return {epoch, text}
 )lua";
 }
 

@@ -80,6 +80,7 @@ class PurgeBus {
   Awaitable<void> deliver(std::uint64_t up_to);
   Awaitable<void> look_for_others();
   Awaitable<void> sweep(std::string pattern);
+  Awaitable<bool> sweep_keys(std::vector<std::string>& keys, std::size_t front_size);
   void detach(std::string_view why);
   void on_push(std::string_view payload);
   void apply(const PushMessage& push);
