@@ -83,22 +83,67 @@ bool Proxy::answer_at_once(net::Exchange& exchange) {
   if (match_.route == nullptr || match_.route->cache_off) return false;
   policy::canonical_request(request, match_, canonical_);
   const auto found = shared_.memory.find(canonical_, request.fields);
-  if (!found.stored || found.needs_decoding) return false;
+  if (!found.stored || found.needs_decoding || !is_trusted(*found.stored, wall_clock())) return false;
+  if (!serve_if_fresh(exchange, *match_.route, found.stored, "memory")) return false;
+  counters_.requests.add();
+  counters_.memory_hits.add();
+  return true;
+}
+
+// Serves what a look-up found where it is fresh; this client takes it as it is.
+bool Proxy::serve_if_fresh(net::Exchange& exchange, const policy::Route& route, const store::StoredPtr& stored,
+                           std::string_view tier) {
+  const auto& request = exchange.request;
   const auto now = wall_clock();
-  if (!is_trusted(*found.stored, now)) return false;
   policy::RequestCacheControl client;
   if (shared_.rules->honour_client_directives && request.control.has(http::ControlField::caching)) {
     client = policy::parse_request_cache_control(request.fields);
   }
-  const auto lifetime = found.stored->lifetime();
-  const auto reuse = policy::decide_reuse(lifetime, client, now);
-  if (reuse.use != policy::Use::serve || !found.stored->can_answer(request)) return false;
-  counters_.requests.add();
-  counters_.memory_hits.add();
-  count(match_.route, policy::CacheOutcome::hit);
-  const auto labels = Labels::from_cache(policy::CacheOutcome::hit, lifetime, now, "memory");
-  serve_stored(exchange, request, found.stored, labels, now);
+  const auto lifetime = stored->lifetime();
+  if (policy::decide_reuse(lifetime, client, now).use != policy::Use::serve || !stored->can_answer(request)) {
+    return false;
+  }
+  count(&route, policy::CacheOutcome::hit);
+  serve_stored(exchange, request, stored, Labels::from_cache(policy::CacheOutcome::hit, lifetime, now, tier), now);
   return true;
+}
+
+// Where nothing stands between the request and what Redis may hold: its key, and its route in match_. Not where memory
+// has an answer, or a fill under way will.
+std::optional<policy::CacheKey> Proxy::key_to_ask_redis_for(const net::Exchange& exchange) {
+  const auto& request = exchange.request;
+  if (remote_ == nullptr || (request.method != "GET" && request.method != "HEAD") || exchange.body != nullptr ||
+      shared_.coherence == Coherence::strict || needs_the_story(request) || !remote_->is_readable()) {
+    return std::nullopt;
+  }
+  shared_.rules->match_cache(request.method, request.path(), match_);
+  if (match_.route == nullptr || match_.route->cache_off) return std::nullopt;
+  policy::CacheKey key;
+  const auto path_size = policy::canonical_request(request, match_, key.canonical);
+  if (path_size > 0 && shared_.rules->honour_no_vary_search && !shared_.variances.empty() &&
+      !shared_.variances.find(std::string_view(key.canonical).substr(0, path_size)).empty()) {
+    return std::nullopt;
+  }
+  if (shared_.memory.find(key.canonical, request.fields, false).stored || shared_.fills.is_filling(key.canonical)) {
+    return std::nullopt;
+  }
+  key.key = policy::cache_key(request, match_, key.canonical);
+  return key;
+}
+
+// The short way of a plain hit in Redis. All else takes the long way, which does not ask Redis again.
+Proxy::Awaitable<void> Proxy::ask_redis_first(net::Exchange& exchange, policy::CacheKey key,
+                                              const policy::Route& route) {
+  const auto until = remote_->deadline_from_now();
+  auto found = co_await remote_->find(key.key, key.canonical, exchange.request.fields, until);
+  if (found.stored && !found.needs_decoding && serve_if_fresh(exchange, route, found.stored, "redis")) {
+    counters_.redis_hits.add();
+    (void)shared_.memory.insert(found.stored, found.stored->stamp().sequence);
+    co_return;
+  }
+  const auto transaction = make_end_to_end_transaction(exchange);
+  transaction->found_in_redis = std::move(found);
+  co_await get(exchange, transaction);
 }
 
 // The stored response as this client accepts it: as it is, or without its content coding. Null where that cannot be

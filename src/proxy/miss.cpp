@@ -152,15 +152,18 @@ bool Proxy::asks_redis(const Transaction& transaction) const noexcept {
 Proxy::Awaitable<bool> Proxy::look_up_remote(TransactionPtr transaction) {
   auto& t = *transaction;
   t.may_ask_redis = false;
-  auto key = t.key.key;
-  auto canonical = t.key.canonical;
-  auto found = co_await remote_->find(key, canonical, t.fields, t.redis_until);
+  auto found = co_await remote_->find(t.key.key, t.key.canonical, t.fields, t.redis_until);
   for (std::size_t i = 0; !found.stored && i < t.varied_keys.size() && remote_->is_readable(); ++i) {
-    key = t.varied_keys[i].key;
-    canonical = t.varied_keys[i].canonical;
-    auto varied = co_await remote_->find(key, canonical, t.fields, t.redis_until);
+    const auto& key = t.varied_keys[i];
+    auto varied = co_await remote_->find(key.key, key.canonical, t.fields, t.redis_until);
     if (varied.stored || found.reason == policy::NotReused::absent) found = std::move(varied);
   }
+  co_return absorb_remote(t, std::move(found));
+}
+
+// Takes note of what Redis holds. True where it is in transaction.stale and may be served as it is.
+bool Proxy::absorb_remote(Transaction& transaction, store::Lookup found) {
+  auto& t = transaction;
   t.vary_names = std::move(found.vary_names);
   if (found.stored && !acceptable_form(t, found.stored)) {
     found.stored = nullptr;
@@ -168,20 +171,20 @@ Proxy::Awaitable<bool> Proxy::look_up_remote(TransactionPtr transaction) {
   }
   if (!found.stored) {
     if (!t.stale) t.reason = found.reason;
-    co_return false;
+    return false;
   }
   // Another node may have stored a newer response than the one that memory holds.
   if (t.stale && t.stale->lifetime().response_time >= found.stored->lifetime().response_time) {
-    co_return false;
+    return false;
   }
   (void)shared_.memory.insert(found.stored, found.stored->stamp().sequence);
   const auto reuse = policy::decide_reuse(found.stored->lifetime(), t.client, wall_clock());
   t.stale = std::move(found.stored);
   t.reason = reuse.reason;
-  if (reuse.use == policy::Use::revalidate) co_return false;
-  if (t.stale->can_answer(t.request)) co_return true;
+  if (reuse.use == policy::Use::revalidate) return false;
+  if (t.stale->can_answer(t.request)) return true;
   t.reason = policy::NotReused::incomplete;
-  co_return false;
+  return false;
 }
 
 Proxy::Awaitable<void> Proxy::lead(net::Exchange* exchange, TransactionPtr transaction, std::string join_key,

@@ -1,11 +1,15 @@
 #include "larder/proxy/remote_store.hpp"
 
 #include <algorithm>
+#include <boost/asio/async_result.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/dispatch.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <fmt/format.h>
+#include <iterator>
+#include <span>
 
 #include "larder/policy/cache_key.hpp"
 #include "larder/policy/vary.hpp"
@@ -27,6 +31,61 @@ std::int64_t time_to_live(const store::StoredResponse& stored) {
   return stored.lifetime().retention(stored.has_validator()).count();
 }
 }  // namespace
+
+// One question to Redis, and all who wait for its answer. What it finds is what the keys hold, judged by the purge log
+// as it is when the answer is here; which of it is for whom, each who waits decides by itself.
+class RemoteStore::Fetch {
+ public:
+  /// `sequence`: the purge log's when it is asked.
+  Fetch(std::vector<std::string> keys, std::uint64_t sequence, SteadyTime until)
+      : name_(name_of(keys)), keys_(std::move(keys)), sequence_(sequence), until_(until) {}
+
+  /// Others for others: a single key is its own name, and begins with a letter.
+  static std::string name_of(std::span<const std::string> keys) {
+    if (keys.size() == 1) return keys.front();
+    std::string name;
+    for (const auto& key : keys) fmt::format_to(std::back_inserter(name), "{}:{}", key.size(), key);
+    return name;
+  }
+  /// True for who asks at `sequence` and waits until `until`: nothing was purged since this was asked, and it is
+  /// answered in time.
+  [[nodiscard]] bool serves(std::uint64_t sequence, SteadyTime until) const noexcept {
+    return sequence == sequence_ && until_ <= until;
+  }
+  [[nodiscard]] std::string_view name() const noexcept { return name_; }
+  [[nodiscard]] const std::vector<std::string>& keys() const noexcept { return keys_; }
+  /// One for each key; none where Redis has not answered.
+  [[nodiscard]] std::vector<Found>& found() noexcept { return found_; }
+
+  auto wait() {
+    return asio::async_initiate<const Token, void()>(
+        [this](auto&& handler) { waiting_.push_back(std::forward<decltype(handler)>(handler)); }, token_);
+  }
+  /// Resumes all who wait, one after the other.
+  void deliver() {
+    // One who lets an exception out must not take the others with it.
+    struct Rest {
+      std::vector<Handler>& waiting;
+      std::size_t next = 0;
+      ~Rest() {
+        for (; next < waiting.size(); ++next) asio::post(std::move(waiting[next]));
+      }
+    } rest{waiting_};
+    while (rest.next < waiting_.size()) asio::dispatch(std::move(waiting_[rest.next++]));
+  }
+
+ private:
+  using Token = asio::use_awaitable_t<net::Executor>;
+  using Handler = asio::async_result<Token, void()>::handler_type;
+  static constexpr Token token_{};
+
+  const std::string name_;
+  const std::vector<std::string> keys_;
+  const std::uint64_t sequence_;
+  const SteadyTime until_;
+  std::vector<Found> found_;
+  std::vector<Handler> waiting_;
+};
 
 RemoteStore::RemoteStore(asio::io_context& context, asio::io_context& encoding, const RedisParameters& parameters,
                          store::PurgeLog& log, PurgeBus& bus, WorkerCounters& counters, ErrorLog& errors,
@@ -78,89 +137,120 @@ net::Awaitable<void> RemoteStore::verify() {
 
 bool RemoteStore::is_readable() const { return run_known_ && connection_.is_ready() && bus_.is_attached_to(run_id_); }
 
-net::Awaitable<boost::system::result<redis::Reply>> RemoteStore::get(std::span<const std::string> keys,
-                                                                     SteadyTime until) {
-  std::vector<std::string_view> arguments{keys.size() == 1 ? "GET" : "MGET"};
-  arguments.insert(arguments.end(), keys.begin(), keys.end());
-  auto reply = co_await connection_.command(arguments, left(until));
-  if (!reply) {
-    failed(arguments.front(), reply.error().message());
-  } else if (reply->is_error()) {
-    failed(arguments.front(), reply->text);
+// Asks for `keys`, or joins who is asking for the same.
+std::shared_ptr<RemoteStore::Fetch> RemoteStore::fetch(std::vector<std::string> keys, SteadyTime until) {
+  const auto sequence = log_.sequence();
+  auto fetch = std::make_shared<Fetch>(std::move(keys), sequence, until);
+  if (const auto known = fetches_.find(fetch->name()); known != fetches_.end()) {
+    if (known->second->serves(sequence, until)) return known->second;
+    fetches_.erase(known);
   }
-  co_return reply;
+  std::vector<std::string_view> arguments{fetch->keys().size() == 1 ? "GET" : "MGET"};
+  arguments.insert(arguments.end(), fetch->keys().begin(), fetch->keys().end());
+  connection_.send(std::move(arguments), left(until),
+                   [this, fetch](const boost::system::result<redis::Reply>& reply) { complete(*fetch, reply); });
+  fetches_.emplace(fetch->name(), fetch);
+  return fetch;
 }
 
-// Judges what was found under a key. A marker is returned; a live response that matches goes to `lookup` where it
-// matches better than what is there, and else the reason why it does not.
-std::optional<store::VaryMarker> RemoteStore::judge(std::string_view key, std::string_view record,
-                                                    std::string_view canonical, http::FieldSpan request_fields,
-                                                    store::Lookup& lookup, unsigned& best_rank) {
-  const auto refuse = [&](policy::NotReused reason) {
-    if (!lookup.stored) lookup.reason = reason;
-    return std::nullopt;
-  };
+void RemoteStore::complete(Fetch& fetch, const boost::system::result<redis::Reply>& reply) {
+  // From here on nobody joins it. Another may have taken its place.
+  const auto place = fetches_.find(fetch.name());
+  if (place != fetches_.end() && place->second.get() == &fetch) fetches_.erase(place);
+  const auto& keys = fetch.keys();
+  if (!reply || reply->is_error()) {
+    failed(keys.size() == 1 ? "GET" : "MGET", reply ? reply->text : reply.error().message());
+  } else if (keys.size() == 1) {
+    fetch.found().push_back(judge(keys.front(), *reply));
+  } else {
+    const auto count = std::min(keys.size(), reply->elements.size());
+    for (std::size_t i = 0; i < count; ++i) fetch.found().push_back(judge(keys[i], reply->elements[i]));
+  }
+  fetch.deliver();
+}
+
+// Judges what a key holds by itself, whoever asks for it. What is dead or does not decode is removed.
+RemoteStore::Found RemoteStore::judge(std::string_view key, const redis::Reply& reply) {
+  if (reply.kind != redis::Reply::Kind::string) return policy::NotReused::absent;
   // Loaded before the entry is judged: what is applied from now on is tested again when it is next used.
   const auto sequence = log_.sequence();
-  auto decoded = store::decode(record, parameters_.codec, sequence);
+  auto decoded = store::decode(reply.text, parameters_.codec, sequence);
   if (const auto* error = std::get_if<store::DecodeError>(&decoded)) {
     counters_.undecodable.add();
     failed("entry", fmt::format("{} does not decode ({}); removed", key, store::to_string(*error)));
     remove(key);
-    return refuse(policy::NotReused::undecodable);
+    return policy::NotReused::undecodable;
   }
-  if (auto* marker = std::get_if<store::VaryMarker>(&decoded)) {
-    if (marker->canonical != canonical) return refuse(policy::NotReused::canonical_differs);
-    return std::move(*marker);
-  }
+  if (auto* marker = std::get_if<store::VaryMarker>(&decoded)) return std::move(*marker);
   auto& stored = std::get<store::StoredPtr>(decoded);
-  if (stored->canonical() != canonical) return refuse(policy::NotReused::canonical_differs);
-  const auto match = stored->match(request_fields);
-  if (!match.matches) return refuse(policy::NotReused::vary_miss);
   const auto liveness = log_.alive_remote(stored->subject(), stored->stamp());
   if (liveness != store::Liveness::alive) {
     remove(key);
-    return refuse(liveness == store::Liveness::epoch ? policy::NotReused::epoch : policy::NotReused::purged);
+    return liveness == store::Liveness::epoch ? policy::NotReused::epoch : policy::NotReused::purged;
   }
   // The push channel may have broken while Redis answered; then a purge may be missing from our log.
-  if (!is_readable()) return refuse(policy::NotReused::epoch);
-  // Of equally good ones the most recent (RFC 9111 §4.1).
-  if (match.rank < best_rank) return std::nullopt;
-  if (match.rank == best_rank && lookup.stored &&
-      stored->lifetime().generation_time() <= lookup.stored->lifetime().generation_time()) {
-    return std::nullopt;
-  }
-  best_rank = match.rank;
-  lookup.stored = std::move(stored);
-  lookup.needs_decoding = match.needs_decoding;
-  lookup.reason = policy::NotReused::none;
-  return std::nullopt;
+  if (!is_readable()) return policy::NotReused::epoch;
+  return std::move(stored);
 }
 
-net::Awaitable<store::Lookup> RemoteStore::find(std::string key, std::string canonical, http::FieldSpan request_fields,
-                                                SteadyTime until) {
+// What of it is for this request. A marker is returned; a response that matches goes to `lookup` where it matches
+// better than what is there, and else the reason why it does not.
+const store::VaryMarker* RemoteStore::choose(const Found& found, std::string_view canonical,
+                                             http::FieldSpan request_fields, store::Lookup& lookup,
+                                             unsigned& best_rank) const {
+  const auto refuse = [&](policy::NotReused reason) {
+    if (!lookup.stored) lookup.reason = reason;
+    return nullptr;
+  };
+  if (const auto* reason = std::get_if<policy::NotReused>(&found)) {
+    return *reason == policy::NotReused::absent ? nullptr : refuse(*reason);
+  }
+  if (const auto* marker = std::get_if<store::VaryMarker>(&found)) {
+    if (marker->canonical != canonical) return refuse(policy::NotReused::canonical_differs);
+    return marker;
+  }
+  const auto& stored = std::get<store::StoredPtr>(found);
+  if (stored->canonical() != canonical) return refuse(policy::NotReused::canonical_differs);
+  const auto match = stored->match(request_fields);
+  if (!match.matches) return refuse(policy::NotReused::vary_miss);
+  // Others may have been resumed before us since it was judged.
+  if (log_.alive_since(stored->subject(), stored->stamp().sequence) != store::Liveness::alive) {
+    return refuse(policy::NotReused::purged);
+  }
+  // Of equally good ones the most recent (RFC 9111 §4.1).
+  if (match.rank < best_rank) return nullptr;
+  if (match.rank == best_rank && lookup.stored &&
+      stored->lifetime().generation_time() <= lookup.stored->lifetime().generation_time()) {
+    return nullptr;
+  }
+  best_rank = match.rank;
+  lookup.stored = stored;
+  lookup.needs_decoding = match.needs_decoding;
+  lookup.reason = policy::NotReused::none;
+  return nullptr;
+}
+
+net::Awaitable<store::Lookup> RemoteStore::find(std::string_view key, std::string_view canonical,
+                                                http::FieldSpan request_fields, SteadyTime until) {
   store::Lookup lookup;
   unsigned best_rank = 0;
-  std::vector<std::string> keys{key};
-  const auto base = co_await get(keys, until);
-  if (!base || base->kind != redis::Reply::Kind::string) co_return lookup;
-  const auto marker = judge(key, base->text, canonical, request_fields, lookup, best_rank);
-  if (!marker) co_return lookup;
+  const auto base = fetch({std::string(key)}, until);
+  co_await base->wait();
+  const store::VaryMarker* marker = nullptr;
+  for (const auto& found : base->found()) marker = choose(found, canonical, request_fields, lookup, best_rank);
+  if (marker == nullptr) co_return lookup;
 
   // The resource varies: the marker names the selecting header fields, and what may match is asked for at once.
   lookup.vary_names = marker->names;
   lookup.reason = policy::NotReused::vary_miss;
-  keys.clear();
-  for (const auto& name : policy::variant_candidates(marker->names, request_fields)) {
+  std::vector<std::string> keys;
+  for (const auto& name : policy::variant_candidates(lookup.vary_names, request_fields)) {
     keys.push_back(policy::variant_key(key, name));
   }
-  const auto variants = co_await get(keys, until);
-  if (!variants) co_return lookup;
-  const std::span<const redis::Reply> replies =
-      keys.size() == 1 ? std::span(&*variants, 1) : std::span(variants->elements);
-  for (std::size_t i = 0; i < std::min(keys.size(), replies.size()); ++i) {
-    if (replies[i].kind != redis::Reply::Kind::string) continue;
-    if (judge(keys[i], replies[i].text, canonical, request_fields, lookup, best_rank)) {
+  const auto variants = fetch(std::move(keys), until);
+  co_await variants->wait();
+  for (const auto& found : variants->found()) {
+    if (choose(found, canonical, request_fields, lookup, best_rank) != nullptr) {
       lookup.reason = policy::NotReused::canonical_differs;  // a marker has no place here
     }
   }

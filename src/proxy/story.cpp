@@ -91,6 +91,7 @@ bool Proxy::is_confirmed_by(const store::StoredResponse& stored, http::FieldSpan
 
 Proxy::Awaitable<void> Proxy::answer(net::Exchange& exchange) {
   counters_.requests.add();
+  if (auto key = key_to_ask_redis_for(exchange)) return ask_redis_first(exchange, std::move(*key), *match_.route);
   // From here on only end-to-end fields count, for the key as for the origin.
   auto fields = http::FieldList::view_of(exchange.request.fields);
   http::remove_hop_by_hop(fields);
@@ -148,6 +149,15 @@ Proxy::Awaitable<void> Proxy::answer_uncached(net::Exchange& exchange, http::Fie
   labels.forward = forward_reason(reason);
   labels.detail = policy::to_string(reason);
   co_await relay(exchange, request, labels, route);
+}
+
+// Of a GET or HEAD without a body.
+Proxy::TransactionPtr Proxy::make_end_to_end_transaction(const net::Exchange& exchange) const {
+  auto fields = http::FieldList::view_of(exchange.request.fields);
+  http::remove_hop_by_hop(fields);
+  auto request = exchange.request;
+  request.fields = fields;
+  return make_transaction(request, exchange.client_address, std::nullopt);
 }
 
 Proxy::TransactionPtr Proxy::make_transaction(const http::RequestHead& request, std::string_view client_address,
@@ -246,7 +256,7 @@ Proxy::Awaitable<void> Proxy::get(net::Exchange& exchange, TransactionPtr transa
     current = remote_ != nullptr;
     if (current) current = co_await remote_->confirm_clock(t.redis_until);
   }
-  t.may_ask_redis = current && remote_ != nullptr;
+  t.may_ask_redis = current && remote_ != nullptr && !t.found_in_redis;
   t.may_join = current && (shared_.bus == nullptr || shared_.bus->trust() == Trust::whole);
   // The plain look-up has counted the hit already, except where there was none.
   auto found = find_in_memory(t, shared_.coherence == Coherence::strict || !t.varied_keys.empty());
@@ -263,6 +273,13 @@ Proxy::Awaitable<void> Proxy::get(net::Exchange& exchange, TransactionPtr transa
     t.reason = found.reason;
   }
 
+  if (t.found_in_redis && absorb_remote(t, std::move(*t.found_in_redis))) {
+    const auto stored = t.stale;
+    if (serve_if_usable(exchange, transaction, stored, "redis")) {
+      counters_.redis_hits.add();
+      co_return;
+    }
+  }
   // A fill's leader asks Redis for all who follow; what cannot be shared asks by itself.
   const bool wants_range = t.method == "GET" && http::find(t.fields, "Range") != nullptr;
   if (t.method == "HEAD" || wants_range || t.client.only_if_cached) {

@@ -233,6 +233,13 @@ FillTicket FillTable::join(const std::string& canonical, const policy::PurgeSubj
   return {FillRole::lead, std::move(fill)};
 }
 
+bool FillTable::is_filling(const std::string& canonical) {
+  std::size_t hash = 0;
+  auto& shard = this->shard(canonical, hash);
+  const std::unique_lock lock(shard.mutex);
+  return shard.fills.contains(canonical);
+}
+
 std::shared_ptr<Fill> FillTable::unlisted(const PurgeLog& log) {
   if (bytes_in_fills() > budget_) return nullptr;
   return std::make_shared<Fill>(log.stamp(), max_object_, bytes_in_fills_);

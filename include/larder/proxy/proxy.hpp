@@ -2,6 +2,7 @@
 // The story of one request (README, "The life of a request"). One Proxy per worker; what workers share is in Shared.
 //
 //   answer_at_once   a hit in memory, with no suspension: hit.cpp
+//   ask_redis_first  a hit in Redis: hit.cpp
 //   answer           everything: story.cpp, which goes on to
 //     look up        memory, then (leading a fill) Redis
 //     miss           lead, follow or go alone: miss.cpp
@@ -100,12 +101,13 @@ class Proxy {
     std::size_t path_size = 0;                  ///< of key.canonical, up to the query; 0 where no variance applies
     std::vector<policy::CacheKey> varied_keys;  ///< under which it may be stored too (No-Vary-Search)
     std::vector<std::string> tags;
-    std::vector<std::string> vary_names;  ///< selecting header fields of what Redis holds of it
-    std::optional<std::string> content;   ///< of a QUERY
-    store::StoredPtr stale;               ///< found, but not to be served without asking the origin
-    SteadyTime redis_until{};             ///< when this request must be done with Redis
-    bool may_ask_redis = false;           ///< Redis has not been asked yet, and may be
-    bool may_join = true;                 ///< what others fetch is of use: every purge of the fleet is known here
+    std::vector<std::string> vary_names;          ///< selecting header fields of what Redis holds of it
+    std::optional<std::string> content;           ///< of a QUERY
+    store::StoredPtr stale;                       ///< found, but not to be served without asking the origin
+    SteadyTime redis_until{};                     ///< when this request must be done with Redis
+    std::optional<store::Lookup> found_in_redis;  ///< where it was asked already
+    bool may_ask_redis = false;                   ///< Redis has not been asked yet, and may be
+    bool may_join = true;  ///< what others fetch is of use: every purge of the fleet is known here
     policy::NotReused reason = policy::NotReused::absent;
 
     [[nodiscard]] policy::PurgeSubject subject() const noexcept;
@@ -195,6 +197,7 @@ class Proxy {
   Awaitable<void> query(net::Exchange& exchange, const http::RequestHead& request, const policy::Route* route);
   TransactionPtr make_transaction(const http::RequestHead& request, std::string_view client_address,
                                   std::optional<std::string> content) const;
+  [[nodiscard]] TransactionPtr make_end_to_end_transaction(const net::Exchange& exchange) const;
   [[nodiscard]] policy::CacheKey key_under(const Transaction& transaction, const policy::QueryVariance& variance) const;
   store::Lookup find_in_memory(const Transaction& transaction, bool count_hit);
   bool serve_if_usable(net::Exchange& exchange, const TransactionPtr& transaction, const store::StoredPtr& stored,
@@ -206,6 +209,10 @@ class Proxy {
 
   // hit.cpp
   bool answer_at_once(net::Exchange& exchange);
+  bool serve_if_fresh(net::Exchange& exchange, const policy::Route& route, const store::StoredPtr& stored,
+                      std::string_view tier);
+  [[nodiscard]] std::optional<policy::CacheKey> key_to_ask_redis_for(const net::Exchange& exchange);
+  Awaitable<void> ask_redis_first(net::Exchange& exchange, policy::CacheKey key, const policy::Route& route);
   [[nodiscard]] store::StoredPtr acceptable_form(const Transaction& transaction, const store::StoredPtr& stored);
   void serve_stored(net::Exchange& exchange, const http::RequestHead& request, const store::StoredPtr& stored,
                     const Labels& labels, policy::TimePoint now);
@@ -243,6 +250,7 @@ class Proxy {
                              Labels labels);
   [[nodiscard]] bool asks_redis(const Transaction& transaction) const noexcept;
   Awaitable<bool> look_up_remote(TransactionPtr transaction);
+  bool absorb_remote(Transaction& transaction, store::Lookup found);
   void refresh_in_background(const TransactionPtr& transaction);
 
   // validate.cpp

@@ -2,10 +2,12 @@
 // Tier 2: the stored responses in Redis as one worker sees them. Never a dependency: every call ends within the
 // deadline, and what fails is a miss, counted and logged as [CACHE ERROR].
 #include <atomic>
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <chrono>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "larder/net/awaitable.hpp"
@@ -48,8 +50,9 @@ class RemoteStore {
 
   /// Looks a canonical request up. The live entry whose canonical form and selecting fields match best is returned, and
   /// the selecting fields' names where the resource varies; freshness is the caller's to judge. Dead and undecodable
-  /// entries are removed. All of it ends at `until`.
-  net::Awaitable<store::Lookup> find(std::string key, std::string canonical, http::FieldSpan request_fields,
+  /// entries are removed. All of it ends at `until`. Who asks for the same at the same time, with no purge between,
+  /// shares one question, and one decoded answer. The arguments must outlive it.
+  net::Awaitable<store::Lookup> find(std::string_view key, std::string_view canonical, http::FieldSpan request_fields,
                                      SteadyTime until);
 
   /// Writes in the background, compressed off this thread, with its TTL in the same command.
@@ -74,10 +77,16 @@ class RemoteStore {
   [[nodiscard]] redis::Connection& connection() noexcept { return connection_; }
 
  private:
+  class Fetch;
+  /// What was found under a key: why there is nothing, a response that was alive then, or a marker.
+  using Found = std::variant<policy::NotReused, store::StoredPtr, store::VaryMarker>;
+
   net::Awaitable<void> verify();
-  net::Awaitable<boost::system::result<redis::Reply>> get(std::span<const std::string> keys, SteadyTime until);
-  std::optional<store::VaryMarker> judge(std::string_view key, std::string_view record, std::string_view canonical,
-                                         http::FieldSpan request_fields, store::Lookup& lookup, unsigned& best_rank);
+  std::shared_ptr<Fetch> fetch(std::vector<std::string> keys, SteadyTime until);
+  void complete(Fetch& fetch, const boost::system::result<redis::Reply>& reply);
+  [[nodiscard]] Found judge(std::string_view key, const redis::Reply& reply);
+  const store::VaryMarker* choose(const Found& found, std::string_view canonical, http::FieldSpan request_fields,
+                                  store::Lookup& lookup, unsigned& best_rank) const;
   void write(std::shared_ptr<std::string> key, std::shared_ptr<std::string> record, std::int64_t ttl_seconds,
              unsigned tries_left, std::chrono::milliseconds pause);
   void failed(std::string_view what, std::string_view why);
@@ -94,6 +103,7 @@ class RemoteStore {
   bool run_known_ = false;
   std::atomic<bool> usable_{false};  ///< for other threads: connected, and the run is known
   bool stopped_ = false;
+  boost::unordered_flat_map<std::string_view, std::shared_ptr<Fetch>> fetches_;  ///< those to join, by their own names
   redis::Connection connection_;
 };
 
