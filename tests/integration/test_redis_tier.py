@@ -250,6 +250,15 @@ class Shared(RedisCase):
         for key in foreign:
             self.assertEqual(self.server.command("GET", key), b"theirs")
 
+    def test_space_of_what_has_a_long_head_is_given_back(self):
+        self.site.on("*", lambda exchange: exchange.reply(200, {"X-Long": "x" * 2000}, "x"))
+        proxy = self.attached()
+        for path in ("/" + "a" * 600, "/b"):
+            proxy.get(path)
+        self.server.wait_for_keys(2)
+        proxy.admin("POST", "/api/cache/clear-all")
+        eventually(lambda: not self.server.keys(), "the dead entries are removed from Redis")
+
     def test_a_racing_fill_of_another_node_does_not_come_back(self):
         self.resource()
         gate = self.gate()
@@ -264,6 +273,150 @@ class Shared(RedisCase):
         self.site.answers("/a", "new", method="GET")
         self.assertEqual(first.get("/a").text, "new", "what the other node stored late is dead")
         second.get_until("/a", lambda response: response.text == "new", "has the new state")
+
+
+class AskedTogether(RedisCase):
+    """Requests for the same that wait for Redis at the same time: they share a question, and nothing else."""
+
+    LANGUAGES = {"Vary": "X-Language"}
+
+    def setUp(self):
+        super().setUp()
+        self.site.answers("/canary", method="OPTIONS")
+        self.link_to_redis, self.url = self.link()
+
+    def node(self, coherence="bounded", memory="off"):
+        # One worker: what was sent before a canary has been heard before it.
+        patient = settings(redis={"deadline": "20s", "push_heartbeat": "1m", "coherence": coherence})
+        return self.attached(redis=self.url, settings=patient, workers=1, memory=memory)
+
+    def send(self, proxy, method, fields=(), body=None):
+        client = self.connect(proxy)
+        client.send_request(method, "/a", fields, body)
+        proxy.request("OPTIONS", "/canary")
+        return client
+
+    def questions(self):
+        """How many GETs and MGETs Redis has answered."""
+        lines = self.server.command("INFO", "commandstats").decode().splitlines()
+        calls = dict(line.split(",")[0].split(":calls=") for line in lines if ":calls=" in line)
+        return sum(int(calls.get(f"cmdstat_{command}", 0)) for command in ("get", "mget"))
+
+    def test_one_question_for_all(self):
+        for memory in ("off", "1MB"):
+            with self.subTest(memory=memory):
+                self.site.numbered("/a")
+                stored = self.attached(memory="off").get("/a").text
+                self.server.wait_for_keys(1)
+                proxy = self.node(memory=memory)
+                before = self.questions()
+                self.link_to_redis.stall()
+                clients = [self.send(proxy, "GET") for _ in range(8)]
+                self.link_to_redis.flow()
+                for client in clients:
+                    self.assert_outcome(client.read_response(), "HIT", stored)
+                self.assertEqual(self.questions() - before, 1)
+
+    def test_not_across_a_purge(self):
+        """Who asks after a purge asks Redis anew; what it has killed nobody is given."""
+        for coherence, asked in (("bounded", 2), ("strict", None)):
+            with self.subTest(coherence):
+                self.resource()
+                self.server.command("FLUSHALL")
+                proxy = self.node(coherence)
+                eventually(lambda proxy=proxy: proxy.get("/a").cache == "HIT", "Redis has the old state")
+                before = self.questions()
+                self.link_to_redis.stall()
+                first = self.send(proxy, "GET")
+                writer = self.connect(proxy)
+                writer.send_request("PUT", "/a", body="new")
+                eventually(lambda proxy=proxy: proxy.stats()["redis"]["pending_purges"], "the purge is applied here")
+                second = self.send(proxy, "GET")
+                self.link_to_redis.flow()
+                self.assertEqual(writer.read_response("PUT").status, 204)
+                self.assertEqual([first.read_response().text, second.read_response().text], ["new", "new"])
+                if asked:
+                    self.assertEqual(self.questions() - before, asked)
+
+    def test_each_is_given_its_own_variant(self):
+        def greet(exchange):
+            language = exchange.request.fields.get("X-Language")
+            exchange.reply(200, self.LANGUAGES, f"in {language}")
+
+        self.site.on("/a", greet, "GET")
+        proxy = self.node()
+        for language in ("de", "fr"):
+            proxy.get("/a", {"X-Language": language})
+        self.server.wait_for_keys(3)
+        before = self.questions()
+        self.link_to_redis.stall()
+        languages = ["de", "fr", "de", "it", "fr"]
+        clients = [self.send(proxy, "GET", {"X-Language": language}) for language in languages]
+        self.link_to_redis.flow()
+        for language, client in zip(languages, clients):
+            self.assert_outcome(client.read_response(), "MISS" if language == "it" else "HIT", f"in {language}")
+        self.assertEqual(self.questions() - before, 4, "what it varies by, and three variants")
+
+    def test_a_miss_has_asked_once(self):
+        self.site.numbered("/a")
+        proxy = self.node()
+        before = self.questions()
+        for method, fields in (("GET", {}), ("HEAD", {"X": "1"}), ("GET", {"Range": "bytes=0-"})):
+            self.server.command("FLUSHALL")
+            eventually(lambda: proxy.stats()["is_available"], "Larder follows the new epoch")
+            proxy.request(method, "/a", fields)
+        self.assertEqual(self.questions() - before, 3)
+
+    def test_who_can_follow_a_fill_does_not_ask(self):
+        gate = self.gate()
+        self.site.on("/a", lambda exchange: (gate.pass_through(), exchange.reply(200, body="x")), "GET")
+        proxy = self.node()
+        before = self.questions()
+        leader = self.send(proxy, "GET")
+        gate.wait_for_arrivals()
+        followers = [self.send(proxy, "GET") for _ in range(3)]
+        gate.open()
+        for client in (leader, *followers):
+            self.assertEqual(client.read_response().text, "x")
+        self.assertEqual((self.questions() - before, self.site.count("/a")), (1, 1))
+
+    def test_an_error_is_a_miss_for_all_and_counted(self):
+        self.site.answers("/a", "x")
+        proxy = self.node()
+        key = proxy.get("/a").key
+        self.server.wait_for_keys(1)
+        self.server.command("DEL", key)
+        self.server.command("LPUSH", key, "x")
+        errors = proxy.stats()["errors"]
+        self.link_to_redis.stall()
+        clients = [self.send(proxy, "GET") for _ in range(3)]
+        self.link_to_redis.flow()
+        for client in clients:
+            self.assert_outcome(client.read_response(), "MISS", "x")
+        self.assertGreater(proxy.stats()["errors"], errors)
+
+    def test_redis_goes_while_they_wait(self):
+        self.site.answers("/a", "x")
+        proxy = self.node()
+        proxy.get("/a")
+        self.server.wait_for_keys(1)
+        self.link_to_redis.stall()
+        clients = [self.send(proxy, "GET") for _ in range(3)]
+        self.link_to_redis.cut()
+        for client in clients:
+            self.assert_outcome(client.read_response(), "MISS", "x")
+        self.link_to_redis.flow()
+
+    def test_larder_ends_while_they_wait(self):
+        self.site.answers("/a", "x")
+        proxy = self.node()
+        proxy.get("/a")
+        self.server.wait_for_keys(1)
+        self.link_to_redis.stall()
+        for _ in range(3):
+            self.send(proxy, "GET")
+        proxy.stop()
+        self.link_to_redis.flow()
 
 
 class NotTrusted(RedisCase):

@@ -192,7 +192,7 @@ class FillTable {
   /// Joins or begins the fill of `canonical`. A fill that began before a purge of `subject` is not joined but replaced.
   FillTicket join(const std::string& canonical, const policy::PurgeSubject& subject, const PurgeLog& log,
                   policy::TimePoint now);
-  /// True while a fill of `canonical` can be joined.
+  /// True while a fill of `canonical` is listed; whether it can be joined is for join() to say.
   [[nodiscard]] bool is_filling(const std::string& canonical);
   /// A fill that nobody can join: for a request that goes alone. Null where the budget is used up.
   std::shared_ptr<Fill> unlisted(const PurgeLog& log);

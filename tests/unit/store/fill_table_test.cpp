@@ -455,7 +455,9 @@ TEST_CASE("the first leads, equal ones follow, others do not") {
   CHECK(second.fill == first.fill);
   CHECK(t.join("b").role == FillRole::lead);
   CHECK(t.table.fills() == 2);
+  CHECK(t.table.is_filling("a"));
   t.table.leave("a", first.fill);
+  CHECK_FALSE(t.table.is_filling("a"));
   CHECK(t.table.fills() == 1);
   t.table.leave("a", first.fill);
   CHECK(t.join("a").role == FillRole::lead);
