@@ -1,6 +1,7 @@
 #include "larder/proxy/remote_store.hpp"
 
 #include <algorithm>
+#include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -34,7 +35,8 @@ std::int64_t time_to_live(const store::StoredResponse& stored) {
 
 // One question to Redis, and all who wait for its answer. What it finds is what the keys hold, judged by the purge log
 // as it is when the answer is here; which of it is for whom, each who waits decides by itself.
-class RemoteStore::Fetch {
+// It holds the coroutines that wait, so none of them may hold it: who asked Redis does, until the answer is delivered.
+class RemoteStore::Fetch : public std::enable_shared_from_this<Fetch> {
  public:
   /// `sequence`: the purge log's when it is asked.
   Fetch(std::vector<std::string> keys, std::uint64_t sequence, SteadyTime until)
@@ -65,12 +67,18 @@ class RemoteStore::Fetch {
   void deliver() {
     // One who lets an exception out must not take the others with it.
     struct Rest {
+      Fetch& self;
       std::vector<Handler>& waiting;
       std::size_t next = 0;
       ~Rest() {
-        for (; next < waiting.size(); ++next) asio::post(std::move(waiting[next]));
+        for (; next < waiting.size(); ++next) {
+          const auto executor = asio::get_associated_executor(waiting[next]);
+          asio::post(executor, [fetch = self.shared_from_this(), handler = std::move(waiting[next])]() mutable {
+            std::move(handler)();
+          });
+        }
       }
-    } rest{waiting_};
+    } rest{*this, waiting_};
     while (rest.next < waiting_.size()) asio::dispatch(std::move(waiting_[rest.next++]));
   }
 
@@ -138,25 +146,25 @@ net::Awaitable<void> RemoteStore::verify() {
 bool RemoteStore::is_readable() const { return run_known_ && connection_.is_ready() && bus_.is_attached_to(run_id_); }
 
 // Asks for `keys`, or joins who is asking for the same.
-std::shared_ptr<RemoteStore::Fetch> RemoteStore::fetch(std::vector<std::string> keys, SteadyTime until) {
+RemoteStore::Fetch& RemoteStore::fetch(std::vector<std::string> keys, SteadyTime until) {
   const auto sequence = log_.sequence();
   auto fetch = std::make_shared<Fetch>(std::move(keys), sequence, until);
   if (const auto known = fetches_.find(fetch->name()); known != fetches_.end()) {
-    if (known->second->serves(sequence, until)) return known->second;
+    if (known->second->serves(sequence, until)) return *known->second;
     fetches_.erase(known);
   }
   std::vector<std::string_view> arguments{fetch->keys().size() == 1 ? "GET" : "MGET"};
   arguments.insert(arguments.end(), fetch->keys().begin(), fetch->keys().end());
   connection_.send(std::move(arguments), left(until),
                    [this, fetch](const boost::system::result<redis::Reply>& reply) { complete(*fetch, reply); });
-  fetches_.emplace(fetch->name(), fetch);
-  return fetch;
+  fetches_.emplace(fetch->name(), fetch.get());
+  return *fetch;
 }
 
 void RemoteStore::complete(Fetch& fetch, const boost::system::result<redis::Reply>& reply) {
   // From here on nobody joins it. Another may have taken its place.
   const auto place = fetches_.find(fetch.name());
-  if (place != fetches_.end() && place->second.get() == &fetch) fetches_.erase(place);
+  if (place != fetches_.end() && place->second == &fetch) fetches_.erase(place);
   const auto& keys = fetch.keys();
   if (!reply || reply->is_error()) {
     failed(keys.size() == 1 ? "GET" : "MGET", reply ? reply->text : reply.error().message());
@@ -234,10 +242,10 @@ net::Awaitable<store::Lookup> RemoteStore::find(std::string_view key, std::strin
                                                 http::FieldSpan request_fields, SteadyTime until) {
   store::Lookup lookup;
   unsigned best_rank = 0;
-  const auto base = fetch({std::string(key)}, until);
-  co_await base->wait();
+  auto& base = fetch({std::string(key)}, until);
+  co_await base.wait();
   const store::VaryMarker* marker = nullptr;
-  for (const auto& found : base->found()) marker = choose(found, canonical, request_fields, lookup, best_rank);
+  for (const auto& found : base.found()) marker = choose(found, canonical, request_fields, lookup, best_rank);
   if (marker == nullptr) co_return lookup;
 
   // The resource varies: the marker names the selecting header fields, and what may match is asked for at once.
@@ -247,9 +255,9 @@ net::Awaitable<store::Lookup> RemoteStore::find(std::string_view key, std::strin
   for (const auto& name : policy::variant_candidates(lookup.vary_names, request_fields)) {
     keys.push_back(policy::variant_key(key, name));
   }
-  const auto variants = fetch(std::move(keys), until);
-  co_await variants->wait();
-  for (const auto& found : variants->found()) {
+  auto& variants = fetch(std::move(keys), until);
+  co_await variants.wait();
+  for (const auto& found : variants.found()) {
     if (choose(found, canonical, request_fields, lookup, best_rank) != nullptr) {
       lookup.reason = policy::NotReused::canonical_differs;  // a marker has no place here
     }

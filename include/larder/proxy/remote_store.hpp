@@ -82,7 +82,7 @@ class RemoteStore {
   using Found = std::variant<policy::NotReused, store::StoredPtr, store::VaryMarker>;
 
   net::Awaitable<void> verify();
-  std::shared_ptr<Fetch> fetch(std::vector<std::string> keys, SteadyTime until);
+  Fetch& fetch(std::vector<std::string> keys, SteadyTime until);
   void complete(Fetch& fetch, const boost::system::result<redis::Reply>& reply);
   [[nodiscard]] Found judge(std::string_view key, const redis::Reply& reply);
   const store::VaryMarker* choose(const Found& found, std::string_view canonical, http::FieldSpan request_fields,
@@ -103,7 +103,7 @@ class RemoteStore {
   bool run_known_ = false;
   std::atomic<bool> usable_{false};  ///< for other threads: connected, and the run is known
   bool stopped_ = false;
-  boost::unordered_flat_map<std::string_view, std::shared_ptr<Fetch>> fetches_;  ///< those to join, by their own names
+  boost::unordered_flat_map<std::string_view, Fetch*> fetches_;  ///< those to join, by their own names
   redis::Connection connection_;
 };
 
