@@ -1,6 +1,7 @@
 #include "larder/http/field_list.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
 
 namespace larder::http {
@@ -27,7 +28,14 @@ std::size_t after_quoted_string(std::string_view s, std::size_t open) noexcept {
 }  // namespace
 
 bool iequals(const char* a, const char* b, std::size_t size) noexcept {
-  for (std::size_t i = 0; i < size; ++i) {
+  std::size_t i = 0;
+  // Mostly a name is written as everybody writes it.
+  for (std::uint64_t x = 0, y = 0; size - i >= sizeof x; i += sizeof x) {
+    std::memcpy(&x, a + i, sizeof x);
+    std::memcpy(&y, b + i, sizeof y);
+    if (x != y) break;
+  }
+  for (; i < size; ++i) {
     const auto x = static_cast<unsigned char>(a[i]);
     const auto y = static_cast<unsigned char>(b[i]);
     if (x == y) continue;

@@ -104,6 +104,7 @@ class ExchangeState {
 
   // The request; its views point into the three texts.
   http::RequestHead request;
+  std::uint64_t look_up = 0;  ///< of its Exchange
   std::string head;
   std::string target;
   std::string authority;
@@ -419,17 +420,19 @@ void ClientSession::answer_or_begin(http::RequestHead& request, std::string_view
                     .reply = *this,
                     .client_address = client_address_,
                     .expects_continue = false,
+                    .look_up = 0,
                     .on_client_gone = {}};
   const bool has_body = state_ && state_->has_body();
   if (has_body || !surroundings_->handler.answer_at_once(exchange)) {
-    begin_exchange(request, head, rest);
+    begin_exchange(request, exchange.look_up, head, rest);
   } else if (!keep_alive_) {
     phase_ = Phase::sending;
   }
 }
 
 // The coroutine outlives what was read into scratch, and reading a body moves the buffer: the head is kept apart.
-void ClientSession::begin_exchange(http::RequestHead& request, std::string_view head, std::string_view rest) {
+void ClientSession::begin_exchange(http::RequestHead& request, std::uint64_t look_up, std::string_view head,
+                                   std::string_view rest) {
   auto& s = *surroundings_;
   auto& a = state();
   if (!a.parser) {
@@ -444,6 +447,7 @@ void ClientSession::begin_exchange(http::RequestHead& request, std::string_view 
     return inside ? std::string_view(to).substr(static_cast<std::size_t>(offset), view.size()) : view;
   };
   for (auto& field : a.fields) field = {moved(field.name, head, a.head), moved(field.value, head, a.head)};
+  a.look_up = look_up;
   a.request = request;
   a.request.method = moved(request.method, head, a.head);
   a.request.target = moved(moved(request.target, head, a.head), s.target, a.target);
@@ -508,6 +512,7 @@ Awaitable<void> ClientSession::answer() {
                     .client_address = client_address_,
                     .expects_continue = has_body && a.request.version == http::Version::http_1_1 &&
                                         http::has_token(a.request.fields, "Expect", "100-continue"),
+                    .look_up = a.look_up,
                     .on_client_gone = {}};
   a.progress = {};
   a.progress.exchange = &exchange;

@@ -71,13 +71,8 @@ error_code OriginConnection::send_now(std::span<iovec>& pieces) {
   }
 }
 
+// Reads into the room there is.
 Awaitable<error_code> OriginConnection::read_more() {
-  const auto error = co_await fill();
-  co_return error == asio::error::eof ? error_code(Error::origin_closed) : error;
-}
-
-// Reads into the room there is. asio::error::eof where the origin has ended its side.
-Awaitable<error_code> OriginConnection::fill() {
   read_expired_ = false;
   read_deadline_.arm(read_timeout_);
   for (;;) {
@@ -179,7 +174,7 @@ Awaitable<Result<std::string_view>> OriginConnection::read_body() {
       fault_ = ParseFault::chunk;
       co_return Error::origin_malformed;
     }
-    const auto error = co_await fill();
+    const auto error = co_await read_more();
     if (error == asio::error::eof) {
       if (parser_ && parser_->end_of_stream()) co_return std::string_view{};
       co_return Error::origin_closed;

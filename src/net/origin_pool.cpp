@@ -94,10 +94,10 @@ OriginServer& OriginPool::choose(const TriedServers& tried, std::size_t& next) c
   return server;
 }
 
-OriginLease OriginPool::acquire_kept(TriedServers& tried) {
+OriginLease OriginPool::acquire_kept(TriedServers& tried, bool may_repeat) {
   std::size_t next = 0;
   auto& server = choose(tried, next);
-  auto connection = take_idle(server);
+  auto connection = take_idle(server, may_repeat);
   if (!connection) return {};
   next_ = next;
   tried.push_back(&server);
@@ -108,7 +108,7 @@ Awaitable<Result<OriginLease>> OriginPool::acquire(TriedServers& tried, bool fre
   auto& server = choose(tried, next_);
   tried.push_back(&server);
   if (!fresh) {
-    if (auto connection = take_idle(server)) co_return OriginLease(*this, server, std::move(connection), true);
+    if (auto connection = take_idle(server, false)) co_return OriginLease(*this, server, std::move(connection), true);
   }
   if (server.open >= parameters_.connections) {
     auto turn = std::make_shared<WaitPoint>(context_.get_executor());
@@ -121,7 +121,7 @@ Awaitable<Result<OriginLease>> OriginPool::acquire(TriedServers& tried, bool fre
     server.waiting.push_back(turn);
     while (server.open >= parameters_.connections && server.idle.empty() && !expired) co_await turn->wait();
     std::erase(server.waiting, turn);
-    auto connection = take_idle(server);
+    auto connection = take_idle(server, false);
     if (!connection && server.open >= parameters_.connections) co_return Error::origin_busy;
     if (!connection) ++server.open;
     // Several may have been given back before we ran, and each woke only us.
@@ -227,12 +227,12 @@ void OriginPool::give_back(OriginServer& server, std::unique_ptr<OriginConnectio
 }
 
 // A kept connection that is still good, or null.
-std::unique_ptr<OriginConnection> OriginPool::take_idle(OriginServer& server) {
+std::unique_ptr<OriginConnection> OriginPool::take_idle(OriginServer& server, bool may_repeat) {
   while (!server.idle.empty()) {
     auto connection = std::move(server.idle.back());
     server.idle.pop_back();
     connection->idle_deadline().disarm();
-    if (connection->is_quiet()) {
+    if ((may_repeat && connection->is_known_quiet()) || connection->is_quiet()) {
       connection->reset();
       ++counters_.reused;
       return connection;

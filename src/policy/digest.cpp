@@ -1,8 +1,11 @@
+// MD5 is called by its old name: the way through the provider costs twice the hashing of a key.
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include "larder/policy/digest.hpp"
 
 #include <array>
 #include <memory>
 #include <openssl/evp.h>
+#include <openssl/md5.h>
 #include <stdexcept>
 
 namespace larder::policy {
@@ -13,35 +16,42 @@ struct ContextDeleter {
 };
 using ContextPtr = std::unique_ptr<EVP_MD_CTX, ContextDeleter>;
 
-// Never freed: OpenSSL's own exit handlers may run before ours.
-const EVP_MD* fetched(Digest::Algorithm algorithm) {
-  static const EVP_MD* const md5 = EVP_MD_fetch(nullptr, "MD5", nullptr);
+thread_local MD5_CTX md5_context;
+
+EVP_MD_CTX* sha256_context() {
+  // Never freed: OpenSSL's own exit handlers may run before ours.
   static const EVP_MD* const sha256 = EVP_MD_fetch(nullptr, "SHA256", nullptr);
-  return algorithm == Digest::Algorithm::md5 ? md5 : sha256;
+  thread_local const ContextPtr context(EVP_MD_CTX_new());
+  if (context == nullptr || sha256 == nullptr || EVP_DigestInit_ex(context.get(), sha256, nullptr) != 1) {
+    throw std::runtime_error("OpenSSL offers no SHA-256 (the default provider is not loaded)");
+  }
+  return context.get();
 }
 
 }  // namespace
 
 Digest::Digest(Algorithm algorithm) {
-  thread_local const std::array<ContextPtr, 2> contexts{ContextPtr(EVP_MD_CTX_new()), ContextPtr(EVP_MD_CTX_new())};
-  EVP_MD_CTX* const context = contexts[static_cast<std::size_t>(algorithm)].get();
-  const EVP_MD* const digest = fetched(algorithm);
-  if (context == nullptr || digest == nullptr || EVP_DigestInit_ex(context, digest, nullptr) != 1) {
-    throw std::runtime_error("OpenSSL offers no MD5 or SHA-256 (the default provider is not loaded)");
+  if (algorithm == Algorithm::sha256) {
+    sha256_ = sha256_context();
+  } else {
+    (void)MD5_Init(&md5_context);
   }
-  context_ = context;
 }
 
 void Digest::update(std::string_view bytes) {
-  if (EVP_DigestUpdate(static_cast<EVP_MD_CTX*>(context_), bytes.data(), bytes.size()) != 1) {
+  if (sha256_ == nullptr) {
+    (void)MD5_Update(&md5_context, bytes.data(), bytes.size());
+  } else if (EVP_DigestUpdate(static_cast<EVP_MD_CTX*>(sha256_), bytes.data(), bytes.size()) != 1) {
     throw std::runtime_error("EVP_DigestUpdate failed");
   }
 }
 
 std::size_t Digest::finish_hex(char* out) {
   std::array<unsigned char, EVP_MAX_MD_SIZE> bytes{};
-  unsigned size = 0;
-  if (EVP_DigestFinal_ex(static_cast<EVP_MD_CTX*>(context_), bytes.data(), &size) != 1) {
+  unsigned size = MD5_DIGEST_LENGTH;
+  if (sha256_ == nullptr) {
+    (void)MD5_Final(bytes.data(), &md5_context);
+  } else if (EVP_DigestFinal_ex(static_cast<EVP_MD_CTX*>(sha256_), bytes.data(), &size) != 1) {
     throw std::runtime_error("EVP_DigestFinal_ex failed");
   }
   constexpr std::string_view digits = "0123456789abcdef";

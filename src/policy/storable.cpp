@@ -98,16 +98,19 @@ bool is_understood(int status) noexcept {
   return std::binary_search(understood.begin(), understood.end(), status);
 }
 
-NotStored storable(const http::RequestHead& request, const http::ResponseHead& response, const StoreRule& rule,
-                   const Lifetime& lifetime) {
+namespace {
+
+NotStored refused_at_sight(const http::RequestHead& request, const http::ResponseHead& response, const StoreRule& rule,
+                           const ResponseCacheControl& cc) {
   const bool is_post = request.method == "POST";
-  if (is_post && (!represents_target(request, response) || !is_explicit(lifetime.source))) return NotStored::method;
+  if (is_post && !represents_target(request, response)) return NotStored::method;
   if (!is_post && request.method != "GET" && request.method != "HEAD" && request.method != "QUERY") {
     return NotStored::method;
   }
   if (response.status == 101) return NotStored::upgrade;
   if (response.status < 200 || response.status > 599) return NotStored::status;
-  if (rule.honour_client_directives && parse_request_cache_control(request.fields).no_store) {
+  if (rule.honour_client_directives && request.control.has(http::ControlField::caching) &&
+      parse_request_cache_control(request.fields).no_store) {
     return NotStored::request_no_store;
   }
   if (response.status == 206) {
@@ -120,11 +123,25 @@ NotStored storable(const http::RequestHead& request, const http::ResponseHead& r
   if (answers_the_request_alone(request, response.status)) return NotStored::status;
   if (is_never_cacheable(response.status) && !rule.status_ttl.contains(response.status)) return NotStored::status;
 
-  const ResponseCacheControl cc = caching_directives(response.fields).cache_control;
   // must-understand, once it is obeyed, takes the place of no-store (RFC 9111 §5.2.2.3).
   if (cc.must_understand && !is_understood(response.status)) return NotStored::must_understand;
   if (cc.no_store && !cc.must_understand && !rule.store_despite_no_store) return NotStored::no_store;
   if (cc.is_private && !rule.store_despite_private) return NotStored::private_response;
+  return NotStored::none;
+}
+
+}  // namespace
+
+NotStored refused_at_sight(const http::RequestHead& request, const http::ResponseHead& response,
+                           const StoreRule& rule) {
+  return refused_at_sight(request, response, rule, caching_directives(response.fields).cache_control);
+}
+
+NotStored storable(const http::RequestHead& request, const http::ResponseHead& response, const StoreRule& rule,
+                   const Lifetime& lifetime) {
+  if (request.method == "POST" && !is_explicit(lifetime.source)) return NotStored::method;
+  const ResponseCacheControl cc = caching_directives(response.fields).cache_control;
+  if (const auto refusal = refused_at_sight(request, response, rule, cc); refusal != NotStored::none) return refusal;
   const bool may_set_cookie =
       rule.store_despite_set_cookie || (rule.store_explicit_set_cookie && !rule.ttl && is_explicit(lifetime.source));
   if (!may_set_cookie && has_any(response.fields, {"Set-Cookie", "Set-Cookie2"}) && !keeps_set_cookie_out(cc, rule)) {

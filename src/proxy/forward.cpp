@@ -1,8 +1,5 @@
 #include "larder/proxy/forward.hpp"
 
-#include <algorithm>
-#include <array>
-
 #include "larder/http/hop_by_hop.hpp"
 #include "larder/http/http_date.hpp"
 
@@ -10,11 +7,27 @@ namespace larder::proxy {
 
 namespace {
 // Written by us, with or without what the client sent.
-bool is_ours(std::string_view name) {
-  static constexpr std::array<std::string_view, 8> names{
-      "Host",     "Content-Length", "Expect", "Via", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host",
-      "Forwarded"};
-  return std::any_of(names.begin(), names.end(), [&](std::string_view own) { return http::iequals(name, own); });
+bool is_ours(std::string_view name) noexcept {
+  switch (name.size()) {
+    case 3:
+      return http::iequals(name, "Via");
+    case 4:
+      return http::iequals(name, "Host");
+    case 6:
+      return http::iequals(name, "Expect");
+    case 9:
+      return http::iequals(name, "Forwarded");
+    case 14:
+      return http::iequals(name, "Content-Length");
+    case 15:
+      return http::iequals(name, "X-Forwarded-For");
+    case 16:
+      return http::iequals(name, "X-Forwarded-Host");
+    case 17:
+      return http::iequals(name, "X-Forwarded-Proto");
+    default:
+      return false;
+  }
 }
 
 void line(std::string& head, std::string_view name, std::string_view value) {
@@ -90,8 +103,16 @@ http::FieldList response_fields(const http::ResponseHead& response, std::string_
   auto fields = http::FieldList::view_of(response.fields);
   http::remove_hop_by_hop(fields, http::Sender::origin);
   fields.remove_if([](const http::Field& field) {
-    return http::iequals(field.name, "Content-Length") || http::iequals(field.name, "X-Cache") ||
-           http::iequals(field.name, "X-Cache-Key");
+    switch (field.name.size()) {
+      case 7:
+        return http::iequals(field.name, "X-Cache");
+      case 11:
+        return http::iequals(field.name, "X-Cache-Key");
+      case 14:
+        return http::iequals(field.name, "Content-Length");
+      default:
+        return false;
+    }
   });
   fields.add_unowned("Via", via);
   if (http::find(fields, "Date") == nullptr) fields.add("Date", http::format_http_date(now));

@@ -11,7 +11,8 @@ Proxy::Awaitable<void> Proxy::head(net::Exchange& exchange, TransactionPtr trans
   const auto stamp = shared_.log.stamp();
   const auto request_time = wall_clock();
   const auto origin = origin_request(&exchange, t.request, t.client_address);
-  auto response = co_await fetch(origins_, origin);
+  OriginResponse response;
+  co_await fetch(origins_, origin, response);
   const auto response_time = wall_clock();
   if (response.error) report_origin_error(t.method, t.target, response);
   if ((response.error || policy::is_server_failure(response.head.status)) && may_serve_on_error(t, response_time)) {

@@ -65,25 +65,47 @@ void Proxy::count(const policy::Route* route, policy::CacheOutcome outcome) noex
   counters_.routes[index].outcomes[static_cast<std::size_t>(outcome)].add();
 }
 
-namespace {
 // Fields that only a coroutine can act on.
-bool needs_the_story(const http::RequestHead& request) {
+bool Proxy::needs_the_story(const http::RequestHead& request) {
   using http::ControlField;
   return (request.control.has(ControlField::connection) &&
           (names_other_fields(request.fields) || asks_for_upgrade(request))) ||
          (request.control.has(ControlField::origin_conditions) && http::has_origin_preconditions(request.fields));
 }
-}  // namespace
+
+// Finds the route into match_ and makes the canonical request in canonical_; false where no route caches it.
+bool Proxy::name(const http::RequestHead& request) {
+  ++named_;
+  shared_.rules->match_cache(request.method, request.path(), match_);
+  if (match_.route == nullptr || match_.route->cache_off) return false;
+  path_size_ = policy::canonical_request(request, match_, canonical_);
+  return true;
+}
+
+// May what is stored of it be found under other names too (No-Vary-Search)?
+bool Proxy::has_other_names() const {
+  return path_size_ > 0 && shared_.rules->honour_no_vary_search && !shared_.variances.empty() &&
+         !shared_.variances.find(std::string_view(canonical_).substr(0, path_size_)).empty();
+}
+
+// True where answer_at_once() has named this request and found nothing in memory, and none was named since. Its bytes
+// have moved, so captures would be views of what is no more.
+bool Proxy::is_named(const net::Exchange& exchange) const noexcept {
+  return exchange.look_up == named_ && match_.captures.empty();
+}
 
 bool Proxy::answer_at_once(net::Exchange& exchange) {
   const auto& request = exchange.request;
   if (request.method != "GET" && request.method != "HEAD") return false;
   if (shared_.coherence == Coherence::strict || needs_the_story(request)) return false;
-  shared_.rules->match_cache(request.method, request.path(), match_);
-  if (match_.route == nullptr || match_.route->cache_off) return false;
-  policy::canonical_request(request, match_, canonical_);
+  if (!name(request)) return false;
   const auto found = shared_.memory.find(canonical_, request.fields);
-  if (!found.stored || found.needs_decoding || !is_trusted(*found.stored, wall_clock())) return false;
+  if (!found.stored) {
+    exchange.look_up = named_;
+    named_reason_ = found.reason;
+    return false;
+  }
+  if (found.needs_decoding || !is_trusted(*found.stored, wall_clock())) return false;
   if (!serve_if_fresh(exchange, *match_.route, found.stored, "memory")) return false;
   counters_.requests.add();
   counters_.memory_hits.add();
@@ -116,17 +138,12 @@ std::optional<policy::CacheKey> Proxy::key_to_ask_redis_for(const net::Exchange&
       shared_.coherence == Coherence::strict || needs_the_story(request) || !remote_->is_readable()) {
     return std::nullopt;
   }
-  shared_.rules->match_cache(request.method, request.path(), match_);
-  if (match_.route == nullptr || match_.route->cache_off) return std::nullopt;
+  if (!is_named(exchange)) {
+    if (!name(request) || shared_.memory.find(canonical_, request.fields, false).stored) return std::nullopt;
+  }
+  if (has_other_names() || shared_.fills.is_filling(canonical_)) return std::nullopt;
   policy::CacheKey key;
-  const auto path_size = policy::canonical_request(request, match_, key.canonical);
-  if (path_size > 0 && shared_.rules->honour_no_vary_search && !shared_.variances.empty() &&
-      !shared_.variances.find(std::string_view(key.canonical).substr(0, path_size)).empty()) {
-    return std::nullopt;
-  }
-  if (shared_.memory.find(key.canonical, request.fields, false).stored || shared_.fills.is_filling(key.canonical)) {
-    return std::nullopt;
-  }
+  key.canonical = canonical_;
   key.key = policy::cache_key(request, match_, key.canonical);
   return key;
 }

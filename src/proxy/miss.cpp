@@ -3,6 +3,7 @@
 #include <boost/asio/detached.hpp>
 
 #include "larder/http/conditional.hpp"
+#include "larder/http/hop_by_hop.hpp"
 #include "larder/net/error.hpp"
 #include "larder/policy/storable.hpp"
 #include "larder/policy/validation.hpp"
@@ -133,7 +134,7 @@ Proxy::Awaitable<void> Proxy::join(net::Exchange& exchange, TransactionPtr trans
 // Asks for this client only; what comes may be stored all the same. The caller keeps the transaction until it is
 // answered.
 Proxy::Awaitable<void> Proxy::go_alone(net::Exchange& exchange, TransactionPtr transaction) {
-  if (auto fill = shared_.fills.unlisted(shared_.log)) {
+  if (auto fill = shared_.fills.unlisted(shared_.log.stamp())) {
     return lead(&exchange, std::move(transaction), {}, std::move(fill));
   }
   counters_.count(policy::NotStored::fill_budget);
@@ -205,13 +206,20 @@ Proxy::Awaitable<void> Proxy::lead(net::Exchange* exchange, TransactionPtr trans
   // The second round is for an answer that confirms or completes nothing we have: then nothing stored is asked about.
   for (bool is_first = true;; is_first = false) {
     const auto question = next_question(leading, is_first);
-    leading.response = co_await fetch(origins_, question);
+    co_await fetch(origins_, question, leading.response);
     leading.response_time = wall_clock();
     if (is_of_use(leading) || !is_first) break;
     leading.response = {};
   }
   if (serve_stale_on_error(leading) || report_error(leading) || serve_freshened(leading)) co_return;
+  co_await deliver(std::move(shared_leading));
+}
 
+// The origin has answered with something new, which is stored where it may be.
+Proxy::Awaitable<void> Proxy::deliver(std::shared_ptr<Leading> shared_leading) {
+  auto& leading = *shared_leading;
+  auto* const exchange = leading.exchange;
+  const auto transaction = leading.transaction;
   auto& response = leading.response;
   const bool asked_for_range = http::find(leading.question.fields, "Range") != nullptr;
   if (response.head.status == 206 && leading.passes_range() && asked_for_range) {
@@ -238,6 +246,78 @@ Proxy::Awaitable<void> Proxy::lead(net::Exchange* exchange, TransactionPtr trans
   if (exchange != nullptr) own_place.emplace(leading.fill);
   stream(std::move(shared_leading));
   if (own_place) (void)co_await follow(*exchange, transaction, *own_place, true);
+}
+
+// The reason for a look-up's miss where the request is of a kind that a fill would not change, and its answers have
+// lately proved not storable; its route is in match_ then and its canonical request in canonical_. Not with Redis,
+// which may hold an older answer: stale, but of use where the newer one is an error.
+std::optional<policy::NotReused> Proxy::is_lately_unstorable(const net::Exchange& exchange) {
+  const auto& request = exchange.request;
+  if (remote_ != nullptr || request.method != "GET" || exchange.body != nullptr || needs_the_story(request) ||
+      request.control.has(http::ControlField::caching) || request.control.has(http::ControlField::range)) {
+    return std::nullopt;
+  }
+  const bool is_looked_up = is_named(exchange);
+  if (!is_looked_up && !name(request)) return std::nullopt;
+  if (!shared_.fills.is_unstorable(canonical_, wall_clock()) || has_other_names()) return std::nullopt;
+  if (is_looked_up) return named_reason_;
+  const auto found = shared_.memory.find(canonical_, request.fields, false);
+  if (found.stored) return std::nullopt;
+  return found.reason;
+}
+
+// Asks for this client only, and makes a fill of it when the answer proves storable, as go_alone() would.
+Proxy::Awaitable<void> Proxy::pass(net::Exchange& exchange, policy::NotReused why, std::string key,
+                                   const policy::Route& route) {
+  counters_.count(why);
+  counters_.fills.add();
+  auto fields = http::FieldList::view_of(exchange.request.fields);
+  http::remove_hop_by_hop(fields);
+  auto request = exchange.request;
+  request.fields = fields;
+  const auto stamp = shared_.log.stamp();
+  const auto request_time = wall_clock();
+  OriginResponse response;
+  co_await fetch(origins_, origin_request(&exchange, request, exchange.client_address), response);
+  Labels labels;
+  labels.outcome = policy::CacheOutcome::miss;
+  labels.key = key;
+  labels.forward = forward_reason(why);
+  if (response.error) {
+    report_origin_error(request.method, request.target, response);
+    labels.detail = "origin_error";
+    count(&route, labels.outcome);
+    reply_with_failure(exchange, response, labels);
+    co_return;
+  }
+  if (response.head.status == 101) {
+    co_await relay_upgraded(exchange, response);  // nobody has asked for it, which it says
+    co_return;
+  }
+  const auto response_time = wall_clock();
+  auto refusal = policy::refused_at_sight(request, response.head, route.store);
+  if (refusal == policy::NotStored::none) {
+    refusal = policy::storable(request, response.head, route.store,
+                               policy::compute_lifetime(response.head, route.store, request_time, response_time));
+  }
+  if (refusal == policy::NotStored::none) {
+    if (auto fill = shared_.fills.unlisted(stamp)) {
+      const auto leading = std::make_shared<Leading>(shared_.fills, &exchange,
+                                                     make_transaction(request, exchange.client_address, std::nullopt),
+                                                     std::string(), std::move(fill));
+      leading->transaction->reason = why;
+      leading->request_time = request_time;
+      leading->response_time = response_time;
+      leading->response = std::move(response);
+      co_await deliver(leading);
+      co_return;
+    }
+    refusal = policy::NotStored::fill_budget;
+  }
+  counters_.count(refusal);
+  count(&route, labels.outcome);
+  labels.detail = policy::to_string(refusal);
+  co_await relay_response(exchange, response, labels);
 }
 
 // Serves a stored response to the followers, unless they were told to go on alone, and to our own client, if any.

@@ -69,8 +69,7 @@ net::Awaitable<void> upload_body(net::OriginConnection& connection, net::Request
 
 }  // namespace
 
-net::Awaitable<OriginResponse> fetch(net::OriginPool& pool, const OriginRequest& request) {
-  OriginResponse response;
+net::Awaitable<void> fetch(net::OriginPool& pool, const OriginRequest& request, OriginResponse& response) {
   net::TriedServers tried;
   const auto executor = co_await asio::this_coro::executor;
   bool fresh = false;
@@ -82,17 +81,18 @@ net::Awaitable<OriginResponse> fetch(net::OriginPool& pool, const OriginRequest&
       const auto piece = co_await request.body->read();
       if (!piece) {
         response.error = piece.error();
-        co_return response;
+        co_return;
       }
       if (piece->empty()) break;
       whole_body += *piece;
     }
   }
+  const bool may_repeat = streamed == nullptr && http::is_idempotent(request.head.method);
   // Every server may fail to connect once; one more round pays for a kept connection that had died.
   const auto attempts = pool.server_count() + 1;
   for (std::size_t attempt = 0; attempt < attempts; ++attempt) {
     if (attempt > 0) pool.count_retry();
-    auto lease = fresh ? net::OriginLease{} : pool.acquire_kept(tried);
+    auto lease = fresh ? net::OriginLease{} : pool.acquire_kept(tried, may_repeat);
     if (!lease) {
       auto acquired = co_await pool.acquire(tried, fresh);
       if (acquired) {
@@ -104,7 +104,7 @@ net::Awaitable<OriginResponse> fetch(net::OriginPool& pool, const OriginRequest&
     response.server = tried.back();
     if (!lease) {
       // Nothing was sent: another server may be asked, whatever the method.
-      if (tried.size() >= pool.server_count() || response.error == Error::origin_busy) co_return response;
+      if (tried.size() >= pool.server_count() || response.error == Error::origin_busy) co_return;
       continue;
     }
     auto& connection = lease.connection();
@@ -131,7 +131,8 @@ net::Awaitable<OriginResponse> fetch(net::OriginPool& pool, const OriginRequest&
         const bool for_head = request.head.method == "HEAD";
         auto buffered = connection.buffered_head(for_head);
         while (!buffered) {
-          const auto error = co_await connection.read_more();
+          auto error = co_await connection.read_more();
+          if (error == net::asio::error::eof) error = Error::origin_closed;
           buffered = error ? error : connection.buffered_head(for_head);
         }
         const auto& received = *buffered;
@@ -145,7 +146,7 @@ net::Awaitable<OriginResponse> fetch(net::OriginPool& pool, const OriginRequest&
           response.head = *received;
           response.lease = std::move(lease);
           response.error = {};
-          co_return response;
+          co_return;
         }
         if (interim == most_interim_responses) {
           response.error = Error::origin_malformed;
@@ -165,24 +166,21 @@ net::Awaitable<OriginResponse> fetch(net::OriginPool& pool, const OriginRequest&
           response.upload->error == Error::client_malformed_body) {
         response.error = response.upload->error;
         response.reached = true;
-        co_return response;
+        co_return;
       }
     }
     response.reached = true;
     const bool closed = response.error == Error::origin_closed;
-    if (!closed || answered || streamed != nullptr || !http::is_idempotent(request.head.method)) {
-      co_return response;
-    }
+    if (!closed || answered || !may_repeat) co_return;
     // The connection ended before an answer began. A kept one may merely have been too old: the same server is asked
     // again on a new one; otherwise another server is.
     if (reused) {
       tried.pop_back();
       fresh = true;
     } else if (tried.size() >= pool.server_count()) {
-      co_return response;
+      co_return;
     }
   }
-  co_return response;
 }
 
 net::Awaitable<void> end_upload(OriginResponse& response, net::RequestBody* body) {

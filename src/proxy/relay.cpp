@@ -65,7 +65,8 @@ Proxy::Awaitable<void> Proxy::relay(net::Exchange& exchange, const http::Request
                                     const policy::Route* route, const std::string* content) {
   count(route, labels.outcome);
   const auto origin = origin_request(&exchange, request, exchange.client_address, content);
-  auto response = co_await fetch(origins_, origin);
+  OriginResponse response;
+  co_await fetch(origins_, origin, response);
   if (response.error) {
     report_origin_error(request.method, request.target, response);
     reply_with_failure(exchange, response, labels);

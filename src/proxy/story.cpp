@@ -91,6 +91,9 @@ bool Proxy::is_confirmed_by(const store::StoredResponse& stored, http::FieldSpan
 
 Proxy::Awaitable<void> Proxy::answer(net::Exchange& exchange) {
   counters_.requests.add();
+  if (const auto why = is_lately_unstorable(exchange)) {
+    return pass(exchange, *why, policy::cache_key(exchange.request, match_, canonical_), *match_.route);
+  }
   if (auto key = key_to_ask_redis_for(exchange)) return ask_redis_first(exchange, std::move(*key), *match_.route);
   // From here on only end-to-end fields count, for the key as for the origin.
   auto fields = http::FieldList::view_of(exchange.request.fields);

@@ -111,7 +111,8 @@ Proxy::Awaitable<void> Proxy::write(net::Exchange& exchange, const http::Request
   const auto origin = origin_request(&exchange, request, exchange.client_address);
   const auto before = shared_.log.stamp();
   const auto request_time = wall_clock();
-  auto response = co_await fetch(origins_, origin);
+  OriginResponse response;
+  co_await fetch(origins_, origin, response);
   const auto response_time = wall_clock();
   if (response.error) {
     report_origin_error(request.method, request.target, response);

@@ -240,9 +240,9 @@ bool FillTable::is_filling(const std::string& canonical) {
   return shard.fills.contains(canonical);
 }
 
-std::shared_ptr<Fill> FillTable::unlisted(const PurgeLog& log) {
+std::shared_ptr<Fill> FillTable::unlisted(const PurgeStamp& stamp) {
   if (bytes_in_fills() > budget_) return nullptr;
-  return std::make_shared<Fill>(log.stamp(), max_object_, bytes_in_fills_);
+  return std::make_shared<Fill>(stamp, max_object_, bytes_in_fills_);
 }
 
 std::optional<BudgetShare> FillTable::reserve(std::size_t bytes) {
@@ -265,6 +265,14 @@ void FillTable::remember_unstorable(std::string_view canonical, policy::TimePoin
   const std::unique_lock lock(shard.mutex);
   if (shard.unstorable.size() >= max_unstorable_per_shard) shard.unstorable.clear();
   shard.unstorable.insert_or_assign(hash, until);
+}
+
+bool FillTable::is_unstorable(std::string_view canonical, policy::TimePoint now) {
+  std::size_t hash = 0;
+  auto& shard = this->shard(canonical, hash);
+  const std::unique_lock lock(shard.mutex);
+  const auto found = shard.unstorable.find(hash);
+  return found != shard.unstorable.end() && found->second > now;
 }
 
 void FillTable::forget_unstorable(std::string_view canonical) {

@@ -111,6 +111,44 @@ class SingleFlight(IntegrationCase):
     def test_not_storable_because_of_a_cookie(self):
         self.check_unstorable({"Set-Cookie": "a=b"}, HOUR_RULES)
 
+    def lately_unstorable(self):
+        """A proxy that has been told not to store `/`, and knows it."""
+        self.site.answers("/", "old", {"Cache-Control": "no-store"})
+        proxy = self.larder(self.site, rules=HOUR_RULES)
+        for _ in range(2):
+            response = proxy.get("/")
+            self.assert_outcome(response, "MISS", "old")
+            self.assertIn("detail=no_store", response.fields.get("Cache-Status"))
+        return proxy
+
+    def test_what_proves_storable_after_all_is_stored_at_once(self):
+        proxy = self.lately_unstorable()
+        self.site.answers("/", "new", {"Cache-Control": "max-age=60"})
+        response = proxy.get("/")
+        self.assert_outcome(response, "MISS", "new")
+        self.assertIn("; stored", response.fields.get("Cache-Status"))
+        self.assert_outcome(proxy.get("/"), "HIT", "new")
+
+    def test_what_proves_storable_after_all_is_not_stored_across_a_write(self):
+        proxy = self.lately_unstorable()
+        gate = self.gate()
+        self.site.on("/", lambda exchange: (gate.pass_through(), exchange.reply(200, {}, "before")), "GET")
+        self.site.answers("/", "", {}, 204, "PUT")
+        reader = self.ask(proxy, 1)[0]
+        gate.wait_for_arrivals()
+        self.assertEqual(proxy.request("PUT", "/", body=b"x").status, 204)
+        gate.open()
+        self.assertEqual(reader.read_response().body, b"before")
+        self.site.answers("/", "after", method="GET")
+        self.assert_outcome(proxy.get("/"), "MISS", "after")
+
+    def test_what_is_lately_unstorable_meets_a_failing_origin(self):
+        proxy = self.lately_unstorable()
+        self.site.on("/", lambda exchange: exchange.reset())
+        response = proxy.get("/")
+        self.assertEqual(response.status, 502)
+        self.assertEqual(response.cache, "MISS")
+
     def test_followers_are_let_go_before_the_leaders_body_ends(self):
         gate = self.gate()
         served = []

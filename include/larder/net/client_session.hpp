@@ -104,7 +104,7 @@ class ClientSession final : public std::enable_shared_from_this<ClientSession>,
   std::size_t serve_unusual(std::string_view data);
   bool interpret(std::string_view raw_target, http::RequestHead& request);
   void answer_or_begin(http::RequestHead& request, std::string_view head, std::string_view rest);
-  void begin_exchange(http::RequestHead& request, std::string_view head, std::string_view rest);
+  void begin_exchange(http::RequestHead& request, std::uint64_t look_up, std::string_view head, std::string_view rest);
   void keep_rest(std::string_view rest);
   void wait_for_head();
   void refuse_request(int status, std::string_view text);

@@ -81,6 +81,8 @@ struct Exchange {
   ReplySink& reply;
   std::string_view client_address;  ///< without port
   bool expects_continue = false;
+  /// The handler's own: what answer_at_once() has set is given to answer().
+  std::uint64_t look_up = 0;
   /// Set by the handler: called (once) when the client is known to be gone before the reply was sent.
   std::function<void()> on_client_gone;
 };

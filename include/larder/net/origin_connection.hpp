@@ -40,7 +40,7 @@ class OriginConnection {
   /// read_more() must be awaited first. `for_head_request`: the response has no body (RFC 9112 §6.3). The head's views
   /// stay valid until the next head or reset().
   std::optional<Result<http::ResponseHead>> buffered_head(bool for_head_request);
-  /// Waits for more of the response. Error::origin_closed where it has ended.
+  /// Waits for more of the response. asio::error::eof where the origin has ended its side.
   Awaitable<error_code> read_more();
   /// The next piece of the body, valid until the next call; empty at the end.
   Awaitable<Result<std::string_view>> read_body();
@@ -60,7 +60,9 @@ class OriginConnection {
   [[nodiscard]] bool is_reusable() const;
   /// Ready for the next request; only where is_reusable().
   void reset();
-  /// False where the origin has closed it, or sent something unasked, while it was idle.
+  /// False where the origin has closed it, or sent something unasked, while it was idle, as far as the loop has heard.
+  [[nodiscard]] bool is_known_quiet() const noexcept { return stream_.is_open() && !stream_.is_readable(); }
+  /// The same by asking the kernel, which may know more.
   [[nodiscard]] bool is_quiet() noexcept { return stream_.is_open() && stream_.peek() == Stream::Incoming::nothing; }
   /// Ends it: operations in flight fail with Error::cancelled.
   void close() noexcept;
@@ -77,7 +79,6 @@ class OriginConnection {
   [[nodiscard]] Deadline& idle_deadline() noexcept { return idle_deadline_; }
 
  private:
-  Awaitable<error_code> fill();
   bool read_plain_head();
   Result<std::string_view> buffered_plain_body();
   void keep_head(std::size_t size);

@@ -82,7 +82,9 @@ class OriginPool {
   /// Errors: Error::origin_* of unresolved, unreachable, connect_timeout, busy.
   Awaitable<Result<OriginLease>> acquire(TriedServers& tried, bool fresh);
   /// What acquire() would give at once: a kept connection. Empty where there is none; then `tried` stays as it is.
-  OriginLease acquire_kept(TriedServers& tried);
+  /// `may_repeat`: the request can be sent again where the connection proves closed, so that what the loop has not
+  /// heard of yet need not be asked of the kernel.
+  OriginLease acquire_kept(TriedServers& tried, bool may_repeat);
   [[nodiscard]] std::size_t server_count() const noexcept { return servers_.size(); }
   [[nodiscard]] const OriginParameters& parameters() const noexcept { return parameters_; }
   [[nodiscard]] OriginCounters counters() const noexcept;
@@ -93,7 +95,7 @@ class OriginPool {
 
  private:
   friend class OriginLease;
-  std::unique_ptr<OriginConnection> take_idle(OriginServer& server);
+  std::unique_ptr<OriginConnection> take_idle(OriginServer& server, bool may_repeat);
   void wake_next(OriginServer& server);
   // The server whose turn it is; `next` becomes the turn after it.
   OriginServer& choose(const TriedServers& tried, std::size_t& next) const;

@@ -1,13 +1,12 @@
 #pragma once
-// Message digests by OpenSSL, fetched once per process, with one context per thread: a digest on the hit path costs the
-// hashing and nothing else.
+// Message digests by OpenSSL, with one context per thread: a digest costs the hashing and little else.
 #include <cstddef>
 #include <string_view>
 
 namespace larder::policy {
 
 /// One digest being computed. At most one of each algorithm may be in use on a thread at a time.
-/// Throws std::runtime_error where OpenSSL does not offer the algorithm or has no memory.
+/// Throws std::runtime_error where OpenSSL does not offer SHA-256 or has no memory.
 class Digest {
  public:
   enum class Algorithm : unsigned char {
@@ -20,7 +19,7 @@ class Digest {
   std::size_t finish_hex(char* out);
 
  private:
-  void* context_;  // EVP_MD_CTX of this thread
+  void* sha256_ = nullptr;  // EVP_MD_CTX of this thread; null for md5
 };
 
 }  // namespace larder::policy

@@ -21,6 +21,10 @@ namespace larder::policy {
 NotStored storable(const http::RequestHead& request, const http::ResponseHead& response, const StoreRule& rule,
                    const Lifetime& lifetime);
 
+/// The first reason of storable() where it is one that no lifetime matters to, which most of what is never stored has;
+/// else none, and storable() has still to be asked.
+NotStored refused_at_sight(const http::RequestHead& request, const http::ResponseHead& response, const StoreRule& rule);
+
 /// The fields that a stored response keeps, in order (RFC 9111 §3.1). Left out: Connection and the fields it names, the
 /// other hop-by-hop fields, Trailer (trailers are not stored), those which are ours to write anew (Age, Content-Length,
 /// X-Cache, X-Cache-Key), and the fields listed in no-cache="..." and, unless the rule stores despite private, in

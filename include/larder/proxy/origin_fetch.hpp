@@ -47,8 +47,9 @@ struct OriginResponse {
   std::shared_ptr<Upload> upload;  ///< null where the request had no body
 };
 
-/// Sends the request and reads the final response head. Never throws; errors are in the result.
-net::Awaitable<OriginResponse> fetch(net::OriginPool& pool, const OriginRequest& request);
+/// Sends the request and reads the final response head into `response`, which is new. Never throws; errors are in the
+/// response. (Returned, it would be in the coroutine's frame twice, which would be too large to be used again.)
+net::Awaitable<void> fetch(net::OriginPool& pool, const OriginRequest& request, OriginResponse& response);
 
 /// Ends an upload that is still running when the response has ended: stops reading the client's body.
 net::Awaitable<void> end_upload(OriginResponse& response, net::RequestBody* body);

@@ -208,6 +208,10 @@ class Proxy {
   [[nodiscard]] bool is_trusted(const store::StoredResponse& stored, policy::TimePoint now) const noexcept;
 
   // hit.cpp
+  bool name(const http::RequestHead& request);
+  [[nodiscard]] bool has_other_names() const;
+  [[nodiscard]] bool is_named(const net::Exchange& exchange) const noexcept;
+  [[nodiscard]] static bool needs_the_story(const http::RequestHead& request);
   bool answer_at_once(net::Exchange& exchange);
   bool serve_if_fresh(net::Exchange& exchange, const policy::Route& route, const store::StoredPtr& stored,
                       std::string_view tier);
@@ -227,6 +231,9 @@ class Proxy {
   Awaitable<void> go_alone(net::Exchange& exchange, TransactionPtr transaction);
   Awaitable<void> lead(net::Exchange* exchange, TransactionPtr transaction, std::string join_key,
                        std::shared_ptr<store::Fill> fill);
+  Awaitable<void> deliver(std::shared_ptr<Leading> shared_leading);
+  [[nodiscard]] std::optional<policy::NotReused> is_lately_unstorable(const net::Exchange& exchange);
+  Awaitable<void> pass(net::Exchange& exchange, policy::NotReused why, std::string key, const policy::Route& route);
   void serve(Leading& leading, const store::StoredPtr& stored, policy::CacheOutcome outcome, std::string_view detail);
   void serve_found_in_redis(Leading& leading);
   [[nodiscard]] OriginRequest next_question(Leading& leading, bool is_first);
@@ -316,9 +323,13 @@ class Proxy {
   RemoteStore* remote_;
   WorkerCounters& counters_;
   const Via via_;
-  policy::RouteMatch match_;  ///< scratch of answer_at_once
-  std::string canonical_;     ///< scratch of answer_at_once
-  std::string lines_;         ///< scratch of what makes a reply's head
+  // The request that was named last.
+  std::uint64_t named_ = 1;   ///< its number
+  policy::RouteMatch match_;  ///< views of it
+  std::string canonical_;
+  std::size_t path_size_ = 0;  ///< of canonical_, up to the query; 0 where no variance applies
+  policy::NotReused named_reason_ = policy::NotReused::absent;  ///< why memory had nothing for it, where it was asked
+  std::string lines_;                                           ///< scratch of what makes a reply's head
 };
 
 }  // namespace larder::proxy

@@ -194,8 +194,9 @@ class FillTable {
                   policy::TimePoint now);
   /// True while a fill of `canonical` is listed; whether it can be joined is for join() to say.
   [[nodiscard]] bool is_filling(const std::string& canonical);
-  /// A fill that nobody can join: for a request that goes alone. Null where the budget is used up.
-  std::shared_ptr<Fill> unlisted(const PurgeLog& log);
+  /// A fill that nobody can join: for a request that goes alone. `stamp`: taken before the origin was asked. Null where
+  /// the budget is used up.
+  std::shared_ptr<Fill> unlisted(const PurgeStamp& stamp);
   /// Takes `bytes` of the budget for a body that is gathered outside of a fill; empty where that would exceed it. The
   /// table must outlive the share.
   std::optional<BudgetShare> reserve(std::size_t bytes);
@@ -203,6 +204,8 @@ class FillTable {
   void leave(const std::string& canonical, const std::shared_ptr<Fill>& fill);
   /// Nobody shall queue for this request until `until`, because its answers are not storable; a bounded memory.
   void remember_unstorable(std::string_view canonical, policy::TimePoint until);
+  /// True while that memory lasts.
+  [[nodiscard]] bool is_unstorable(std::string_view canonical, policy::TimePoint now);
   /// An answer was storable after all.
   void forget_unstorable(std::string_view canonical);
 

@@ -44,6 +44,10 @@ TEST_CASE("iequals folds ASCII letters and nothing else") {
       {"x-1", "x\r1", false},
       {"\xC4", "\xE4", false},
       {"abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", true},
+      {"Content-Security-Policy", "Content-security-policy", true},
+      {"X-Forwarded-Proto", "X-Forwarded-Prot_", false},
+      {"X-Forwarded-[", "X-Forwarded-{", false},
+      {"X-Forw@rded-For", "X-Forw`rded-For", false},
   };
   for (const Case& c : cases) {
     CAPTURE(c.a);

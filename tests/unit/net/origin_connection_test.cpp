@@ -284,10 +284,12 @@ TEST_CASE("a connection that its origin has ended or spoken on is not quiet") {
     Link link;
     link.open();
     CHECK(link.connection->is_quiet());
+    CHECK(link.connection->is_known_quiet());
     if (how == 0) link.origin.send("x");
     if (how == 1) link.origin.end_sending();
     if (how == 2) link.origin.reset();
     CHECK(!link.connection->is_quiet());
+    link.loop.run_until([&] { return !link.connection->is_known_quiet(); }, "the loop did not hear of it");
   }
 }
 

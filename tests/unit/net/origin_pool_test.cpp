@@ -194,7 +194,7 @@ TEST_CASE("a kept connection can be had at once, in turn, and asking for one in 
   PeerListener b;
   Site site({a.url(), b.url()});
   TriedServers tried;
-  CHECK(!site.pool->acquire_kept(tried));
+  CHECK(!site.pool->acquire_kept(tried, true));
   CHECK(tried.empty());
   auto lease = std::move(site.acquire().lease);
   CHECK(lease.server().port == std::to_string(a.port()));
@@ -202,9 +202,9 @@ TEST_CASE("a kept connection can be had at once, in turn, and asking for one in 
   site.answer(lease, peer);
   lease.give_back();
   // It is the other's turn, who has none.
-  CHECK(!site.pool->acquire_kept(tried));
+  CHECK(!site.pool->acquire_kept(tried, true));
   CHECK(site.acquire().lease.server().port == std::to_string(b.port()));
-  auto kept = site.pool->acquire_kept(tried);
+  auto kept = site.pool->acquire_kept(tried, true);
   REQUIRE(kept);
   CHECK(kept.is_reused());
   REQUIRE(tried.size() == 1);

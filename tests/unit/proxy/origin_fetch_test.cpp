@@ -80,7 +80,7 @@ struct Site {
     response = {};
     loop.start(run(), done);
   }
-  net::Awaitable<void> run() { response = co_await fetch(*pool, request); }
+  net::Awaitable<void> run() { co_await fetch(*pool, request, response); }
   void finish() {
     loop.run_until([&] { return done; }, "the fetch did not end");
   }

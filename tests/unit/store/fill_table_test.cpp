@@ -485,8 +485,11 @@ TEST_CASE("what proved not storable is fetched by each alone, for a while") {
   t.table.remember_unstorable("a", t.now + 60s);
   CHECK(t.join("a").role == FillRole::alone);
   CHECK(t.join("a").fill == nullptr);
+  CHECK(t.table.is_unstorable("a", t.now));
+  CHECK(!t.table.is_unstorable("b", t.now));
   CHECK(t.join("b").role == FillRole::lead);
   t.now += 60s;
+  CHECK(!t.table.is_unstorable("a", t.now));
   CHECK(t.join("a").role == FillRole::lead);
   t.table.remember_unstorable("c", t.now + 60s);
   t.table.forget_unstorable("c");
@@ -509,7 +512,7 @@ TEST_CASE("fills have a budget") {
   }
   CHECK(tickets.back().role == FillRole::alone);
   CHECK(t.table.bytes_in_fills() > (1U << 20));
-  CHECK(t.table.unlisted(t.log) == nullptr);
+  CHECK(t.table.unlisted(t.log.stamp()) == nullptr);
   CHECK(t.join("0").role == FillRole::follow);  // following costs nothing
   for (int i = 0; i < n; ++i) {
     const auto at = static_cast<std::size_t>(i);
@@ -517,7 +520,7 @@ TEST_CASE("fills have a budget") {
   }
   tickets.clear();
   CHECK(t.table.bytes_in_fills() == 0);
-  const auto alone = t.table.unlisted(t.log);
+  const auto alone = t.table.unlisted(t.log.stamp());
   REQUIRE(alone);
   CHECK(t.table.fills() == 0);
 }
