@@ -242,6 +242,7 @@ Answer Api::Impl::stats() const {
                               .fills_in_progress = shared.fills.fills(),
                               .fill_bytes = shared.fills.bytes_in_fills(),
                               .sessions = read(context.sessions),
+                              .budgets = context.budgets ? context.budgets() : std::vector<BudgetState>{},
                               .purge_log = {.epoch = shared.log.epoch(),
                                             .clock = shared.log.clock(),
                                             .selectors = shared.log.size(),

@@ -78,6 +78,20 @@ Json redis_json(const Statistics& statistics) {
           {"undecodable", statistics.totals.undecodable}};
 }
 
+// One member per limit.
+Json shed_json(const Statistics& statistics) {
+  const auto& sessions = statistics.sessions;
+  Json json{{"connections", sessions.refused},
+            {"unfinished_heads", sessions.shed_heads},
+            {"bodies", sessions.shed_bodies},
+            {"slow_readers", sessions.shed_readers},
+            {"redis_writes", statistics.totals.redis_unwritten}};
+  for (std::size_t i = 0; i < statistics.totals.shed.size(); ++i) {
+    json[std::string(proxy::to_string(static_cast<proxy::Shed>(i)))] = statistics.totals.shed[i];
+  }
+  return json;
+}
+
 template <std::size_t size, class Counters>
 void add(std::array<std::uint64_t, size>& totals, const Counters& counters) noexcept {
   for (std::size_t i = 0; i < size; ++i) totals[i] += counters[i].value();
@@ -97,6 +111,7 @@ Totals add_up(std::span<const proxy::WorkerCounters* const> workers, std::size_t
     totals.stored += worker->stored.value();
     totals.origin_errors += worker->origin_errors.value();
     totals.redis_errors += worker->redis_errors.value();
+    totals.redis_unwritten += worker->redis_unwritten.value();
     totals.undecodable += worker->undecodable.value();
     totals.purges += worker->purges.value();
     totals.purged_selectors += worker->purged_selectors.value();
@@ -104,6 +119,7 @@ Totals add_up(std::span<const proxy::WorkerCounters* const> workers, std::size_t
     add(totals.outcomes, worker->outcomes);
     add(totals.not_stored, worker->not_stored);
     add(totals.not_reused, worker->not_reused);
+    add(totals.shed, worker->shed);
     for (std::size_t i = 0; i < route_count; ++i) add(totals.routes[i], worker->routes[i].outcomes);
   }
   return totals;
@@ -115,7 +131,10 @@ SessionTotals read(const net::SessionCounters& counters) noexcept {
           .refused = counters.refused.load(std::memory_order_relaxed),
           .malformed = counters.malformed.load(std::memory_order_relaxed),
           .timed_out = counters.timed_out.load(std::memory_order_relaxed),
-          .cut_short = counters.cut_short.load(std::memory_order_relaxed)};
+          .cut_short = counters.cut_short.load(std::memory_order_relaxed),
+          .shed_heads = counters.shed_heads.load(std::memory_order_relaxed),
+          .shed_bodies = counters.shed_bodies.load(std::memory_order_relaxed),
+          .shed_readers = counters.shed_readers.load(std::memory_order_relaxed)};
 }
 
 Json to_json(const Statistics& statistics, std::chrono::system_clock::time_point now) {
@@ -159,6 +178,11 @@ Json to_json(const Statistics& statistics, std::chrono::system_clock::time_point
   stats["connections"] = {{"open", sessions.open},           {"accepted", sessions.accepted},
                           {"refused", sessions.refused},     {"malformed", sessions.malformed},
                           {"timed_out", sessions.timed_out}, {"cut_short", sessions.cut_short}};
+  stats["shed"] = shed_json(statistics);
+  stats["budgets"] = Json::object();
+  for (const auto& budget : statistics.budgets) {
+    stats["budgets"][std::string(budget.name)] = {{"bytes", budget.bytes}, {"limit", budget.limit}};
+  }
   stats["types"] = types_json(statistics);
   stats["routes"] = routes_json(statistics);
   stats["not_stored"] = reasons_json<policy::NotStored>(totals.not_stored);

@@ -24,13 +24,30 @@ namespace asio = boost::asio;
 namespace {
 constexpr std::chrono::milliseconds sweep_interval{100};
 constexpr std::chrono::seconds drain_deadline{10};
+// Descriptors for all but clients and origins, roughly.
+constexpr std::size_t own_descriptors = 128;
 
-// Each connection is a descriptor; take as many as we are allowed.
-void raise_descriptor_limit() {
+// Each connection is a descriptor; take as many as we are allowed. Where clients could take all of them, nothing would
+// be left for the origin: then fewer clients may connect.
+config::Settings within_descriptor_limit(config::Settings settings) {
   rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
-  limit.rlim_cur = limit.rlim_max;
-  (void)setrlimit(RLIMIT_NOFILE, &limit);
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return settings;
+  if (limit.rlim_cur != limit.rlim_max) {
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+    (void)getrlimit(RLIMIT_NOFILE, &limit);
+  }
+  const auto descriptors = static_cast<std::size_t>(limit.rlim_cur);
+  const auto others = std::min<std::size_t>(own_descriptors + settings.origin.connections, descriptors / 2);
+  auto& connections = settings.client.connections;
+  if (connections > descriptors - others) {
+    spdlog::warn(
+        "client.connections: {} of {}: the process may have {} descriptors, and others need some; raise it with "
+        "ulimit -n or LimitNOFILE=",
+        descriptors - others, connections, descriptors);
+    connections = std::max<std::size_t>(1, descriptors - others);
+  }
+  return settings;
 }
 
 // Where undelivered purges are kept unless the configuration says where: one file per listening port, in the first of
@@ -91,12 +108,13 @@ void run_loop(asio::io_context& context, const char* name) {
 
 struct Server::Impl {
   Impl(config::Settings given, std::string version)
-      : settings(std::move(given)),
+      : settings(within_descriptor_limit(std::move(given))),
         log(proxy::random_number()),
         memory(settings.memory, log),
         fills(settings.cache.max_object, settings.cache.fill_budget),
         redis_errors("[CACHE ERROR]", 5, std::chrono::seconds(1)),
         origin_errors("[ORIGIN ERROR]", 50, std::chrono::milliseconds(100)),
+        overload("[OVERLOAD]", 10, std::chrono::seconds(1)),
         shared{.rules = settings.rules,
                .cache = settings.cache,
                .trust_forwarded = settings.trust_forwarded,
@@ -110,20 +128,19 @@ struct Server::Impl {
                .variances = variances,
                .decoded = decoded,
                .bus = nullptr,
-               .origin_errors = origin_errors} {
-    raise_descriptor_limit();
+               .origin_errors = origin_errors,
+               .overload = overload} {
     // What takes its time is done on threads that serve no hits. Three of them, so that neither compressing nor the
     // admin API delays the purges that the bus hears.
     if (settings.redis) {
       bus = std::make_unique<proxy::PurgeBus>(bus_context, *settings.redis, log, open_journal(settings), redis_errors);
       shared.bus = bus.get();
     }
-    background = std::make_unique<Worker>(settings, shared, encoding_context, bus.get(), redis_errors, encoding_bytes);
+    background = std::make_unique<Worker>(settings, shared, encoding_context, bus.get(), redis_errors, write_bytes);
     const auto count = settings.workers > 0 ? settings.workers : std::max(1U, std::thread::hardware_concurrency());
     auto endpoint = settings.listen;
     for (unsigned i = 0; i < count; ++i) {
-      auto worker =
-          std::make_unique<Worker>(settings, shared, encoding_context, bus.get(), redis_errors, encoding_bytes);
+      auto worker = std::make_unique<Worker>(settings, shared, encoding_context, bus.get(), redis_errors, write_bytes);
       const auto& listener =
           worker->listen(endpoint, count > 1, settings.client, worker->proxy().handler(), session_counters);
       listening = listener.local_endpoint();
@@ -141,11 +158,24 @@ struct Server::Impl {
                                                            .started = std::chrono::system_clock::now(),
                                                            .is_ready = [this] { return ready.load(); },
                                                            .redis_is_in_use = [this] { return redis_is_in_use(); },
-                                                           .version = std::move(version)});
+                                                           .version = std::move(version),
+                                                           .budgets = [this] { return budgets(); }});
       admin_listening =
           background->listen(*settings.admin, false, settings.client, api->handler(), admin_session_counters)
               .local_endpoint();
     }
+  }
+
+  std::vector<admin::BudgetState> budgets() const {
+    std::vector<admin::BudgetState> all{
+        {.name = "client.buffers", .bytes = session_counters.buffered.load(), .limit = settings.client.buffers},
+        {.name = "memory.capacity", .bytes = memory.counters().bytes, .limit = settings.memory.capacity},
+        {.name = "memory.outside", .bytes = store::StoredResponse::bytes_outside(), .limit = settings.memory.outside},
+        {.name = "cache.fill_budget", .bytes = fills.bytes_in_fills(), .limit = fills.budget()}};
+    if (settings.redis) {
+      all.push_back({.name = "redis.write_budget", .bytes = write_bytes.load(), .limit = settings.redis->write_budget});
+    }
+    return all;
   }
 
   bool redis_is_in_use() const {
@@ -173,8 +203,9 @@ struct Server::Impl {
   store::DecodedBodies decoded;
   proxy::ErrorLog redis_errors;
   proxy::ErrorLog origin_errors;
+  proxy::ErrorLog overload;
   proxy::Shared shared;
-  std::atomic<std::size_t> encoding_bytes{0};
+  std::atomic<std::size_t> write_bytes{0};
   net::SessionCounters session_counters;
   net::SessionCounters admin_session_counters;
   std::atomic<bool> ready{false};

@@ -11,14 +11,14 @@ constexpr net::Milliseconds count_interval{50};
 }
 
 Worker::Worker(const config::Settings& settings, proxy::Shared& shared, boost::asio::io_context& encoding,
-               proxy::PurgeBus* bus, proxy::ErrorLog& redis_errors, std::atomic<std::size_t>& encoding_bytes)
+               proxy::PurgeBus* bus, proxy::ErrorLog& redis_errors, std::atomic<std::size_t>& write_bytes)
     : work_(context_.get_executor()),
       wheel_(context_),
       counters_(settings.rules->routes.size()),
       origins_(context_, wheel_, settings.origin),
       remote_(bus == nullptr ? nullptr
                              : std::make_unique<proxy::RemoteStore>(context_, encoding, *settings.redis, shared.log,
-                                                                    *bus, counters_, redis_errors, encoding_bytes)),
+                                                                    *bus, counters_, redis_errors, write_bytes)),
       proxy_(shared, context_, wheel_, origins_, remote_.get(), counters_),
       session_count_(wheel_, [this] { count_sessions(); }) {}
 

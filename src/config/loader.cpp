@@ -226,6 +226,10 @@ class Loader {
       fault(place_of("cache.fill_budget"), "cache.fill_budget is smaller than cache.max_object",
             "make it " + show_size(settings_.cache.max_object) + " at least");
     }
+    if (settings_.client.buffers < settings_.client.head_size) {
+      fault(place_of("client.buffers"), "client.buffers is smaller than client.head_size",
+            "make it some times " + show_size(settings_.client.head_size) + ": it is for all clients together");
+    }
     if (settings_.redis) {
       const auto& redis = *settings_.redis;
       if (redis.codec.max_body < settings_.cache.max_object) {

@@ -257,6 +257,7 @@ void add_client_keys(std::vector<SettingsKey>& keys, net::ClientLimits& client) 
   keys.push_back(size_key("client.head_size", client.head_size, kib, 16 * mib));
   keys.push_back(count_key("client.fields", client.fields, 10, 10000));
   keys.push_back(count_key("client.connections", client.connections, 1, 10000000));
+  keys.push_back(size_key("client.buffers", client.buffers, 64 * kib, tib));
   keys.push_back(duration_key("client.header_timeout", client.header_timeout, milliseconds(100), hour));
   keys.push_back(duration_key("client.idle_timeout", client.idle_timeout, milliseconds(100), day));
   keys.push_back(duration_key("client.io_timeout", client.io_timeout, milliseconds(100), day));
@@ -275,6 +276,7 @@ void add_origin_keys(std::vector<SettingsKey>& keys, net::OriginParameters& orig
   keys.push_back(duration_key("origin.idle_timeout", origin.idle_timeout, milliseconds(0), day));
   keys.push_back(count_key("origin.idle_connections", origin.idle_connections, 0, 100000));
   keys.push_back(count_key("origin.connections", origin.connections, 1, 100000));
+  keys.push_back(count_key("origin.queue", origin.queue, 0, 1000000));
   keys.push_back(duration_key("origin.queue_timeout", origin.queue_timeout, milliseconds(0), hour));
   keys.push_back(duration_key("origin.failed_server_pause", origin.failed_server_pause, milliseconds(0), hour));
   keys.push_back(flag_key("origin.preserve_host", origin.preserve_host));
@@ -283,6 +285,7 @@ void add_origin_keys(std::vector<SettingsKey>& keys, net::OriginParameters& orig
 void add_cache_keys(std::vector<SettingsKey>& keys, Settings& settings) {
   keys.push_back(size_key("memory.capacity", settings.memory.capacity, 64 * kib, tib, Off::is_zero));
   keys.push_back(count_key("memory.max_variants", settings.memory.max_variants, 1, 10000));
+  keys.push_back(size_key("memory.outside", settings.memory.outside, 64 * kib, tib));
   keys.push_back(size_key("cache.max_object", settings.cache.max_object, 1, gib));
   keys.push_back(size_key("cache.fill_budget", settings.cache.fill_budget, kib, tib));
   keys.push_back(duration_key("cache.unstorable_memory", settings.cache.unstorable_memory, milliseconds(0), day));
@@ -315,6 +318,7 @@ void add_redis_keys(std::vector<SettingsKey>& keys, proxy::RedisParameters& redi
   keys.push_back(duration_key("redis.deadline", redis.deadline, milliseconds(1), milliseconds(60000)));
   keys.push_back(count_key("redis.tries", redis.tries, 1, 100));
   keys.push_back(duration_key("redis.retry_first", redis.retry_first, milliseconds(1), hour));
+  keys.push_back(size_key("redis.write_budget", redis.write_budget, kib, tib));
   keys.push_back(size_key("redis.compress_threshold", redis.codec.compress_threshold, 1, gib, Off::is_zero));
   keys.push_back(count_key("redis.compress_level", redis.codec.compress_level, 1, 9));
   keys.push_back(size_key("redis.max_body", redis.codec.max_body, kib, gib));

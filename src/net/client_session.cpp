@@ -32,6 +32,18 @@ constexpr std::size_t linger_limit = 1UL << 20;
 constexpr Milliseconds watch_interval{1000};
 constexpr Milliseconds linger_timeout{2000};
 constexpr std::size_t most_pieces = 1024;  // IOV_MAX
+// Exchanges begun in one turn of the loop: a turn of them takes a few milliseconds at the most.
+constexpr unsigned most_begun_per_turn = 64;
+// How often it is looked whether slow readers keep what memory is short of.
+constexpr Milliseconds relief_interval{100};
+// What a session that answers or sends takes beside its buffers, roughly.
+constexpr std::size_t session_size = 2UL << 10;
+// A request's body may be held until it is whole, up to this many bytes (QUERY, and small bodies).
+constexpr std::size_t held_body = 64UL << 10;
+constexpr std::string_view no_room_for_head = "too many unfinished requests (client.buffers); try again later";
+// Refusals in the log: some at once, then one per interval.
+constexpr unsigned refusals_at_once = 50;
+constexpr Milliseconds refusal_interval{100};
 // States kept for later exchanges, and how much of a head's text each keeps.
 constexpr std::size_t most_spare_states = 64;
 constexpr std::size_t kept_text = 4UL << 10;
@@ -77,8 +89,61 @@ SessionSurroundings::SessionSurroundings(asio::io_context& loop, DeadlineWheel& 
       handler(std::move(story)),
       counters(counted),
       input(std::make_unique_for_overwrite<char[]>(input_size)),
-      output(shared_block) {
+      output(shared_block),
+      refusals_(refusals_at_once, refusal_interval, SteadyClock::now()),
+      relief_(deadlines, [this] { relieve(); }) {
   fields.reserve(bounds.fields);
+}
+
+void SessionSurroundings::log_refusal(std::string_view client_address, int status, std::string_view text) {
+  const auto held_back = refusals_.allow(SteadyClock::now());
+  if (!held_back) return;
+  if (*held_back > 0) {
+    spdlog::info("{}: refused with {}: {} ({} other lines were held back)", client_address, status, text, *held_back);
+  } else {
+    spdlog::info("{}: refused with {}: {}", client_address, status, text);
+  }
+}
+
+void SessionSurroundings::begin(ClientSession& session) {
+  if (!turn_is_watched_) {
+    turn_is_watched_ = true;
+    asio::post(context, [self = shared_from_this()] { self->begin_next(); });
+  }
+  if (begun_ < most_begun_per_turn) {
+    ++begun_;
+    session.launch();
+  } else {
+    to_begin_.push_back(session.shared_from_this());
+  }
+}
+
+// A turn is over: what has come meanwhile is read before this is called again.
+void SessionSurroundings::begin_next() {
+  begun_ = 0;
+  turn_is_watched_ = false;
+  while (begun_ < most_begun_per_turn && !to_begin_.empty()) {
+    const auto session = std::move(to_begin_.front());
+    to_begin_.pop_front();
+    begin(*session);
+  }
+}
+
+void SessionSurroundings::watch_readers() {
+  if (handler.excess && !relief_.is_armed()) relief_.arm(relief_interval);
+}
+
+void SessionSurroundings::relieve() {
+  if (holds.empty()) return;
+  relief_.arm(relief_interval);
+  auto excess = handler.excess();
+  for (auto next = holds.begin(); excess > 0 && next != holds.end();) {
+    auto& session = (next++)->session;
+    const auto freed = session.freed_without_reply();
+    if (freed == 0) continue;
+    excess -= std::min(excess, freed);
+    session.give_way();
+  }
 }
 
 class ExchangeState {
@@ -123,6 +188,8 @@ class ExchangeState {
     Milliseconds half_closed_for{0};
     SteadyClock::time_point waiting_since{};  ///< for room, in phase `sending`
     bool body_cancelled = false;
+    std::size_t body_held = 0;   ///< bytes that the body takes, roughly
+    std::size_t reply_held = 0;  ///< and the reply, while it waits for room
   };
   Progress progress;
   bool read_expired = false;
@@ -162,7 +229,14 @@ ClientSession::ClientSession(int descriptor, std::string client_address,
   surroundings_->counters.accepted.fetch_add(1, std::memory_order_relaxed);
 }
 
-ClientSession::~ClientSession() { surroundings_->counters.open.fetch_sub(1, std::memory_order_relaxed); }
+ClientSession::~ClientSession() {
+  let_go();
+  if (is_refused_) {
+    --surroundings_->refused_now;
+  } else {
+    surroundings_->counters.open.fetch_sub(1, std::memory_order_relaxed);
+  }
+}
 
 void ClientSession::start(std::function<void(ClientSession&)> on_end) {
   on_end_ = std::move(on_end);
@@ -171,8 +245,12 @@ void ClientSession::start(std::function<void(ClientSession&)> on_end) {
 
 void ClientSession::refuse(std::function<void(ClientSession&)> on_end) {
   on_end_ = std::move(on_end);
+  // Those who are told so must not take the places of others.
+  is_refused_ = true;
+  ++surroundings_->refused_now;
+  surroundings_->counters.open.fetch_sub(1, std::memory_order_relaxed);
   surroundings_->counters.refused.fetch_add(1, std::memory_order_relaxed);
-  refuse_request(503, "too many connections; try again later");
+  refuse_request(503, "too many connections (client.connections); try again later");
   advance();
 }
 
@@ -240,12 +318,114 @@ void ClientSession::expire() {
   const bool is_idle = phase_ == Phase::reading && input_.empty();
   if (phase_ == Phase::reading && !is_idle) {
     surroundings_->counters.timed_out.fetch_add(1, std::memory_order_relaxed);
+    own_state();  // the queue that all share is not ours outside of advance()
     refuse_request(408, "the request head did not arrive in time");
   } else {
     if (phase_ == Phase::sending) surroundings_->counters.timed_out.fetch_add(1, std::memory_order_relaxed);
     phase_ = Phase::over;
   }
+  advance_later();
+}
+
+void ClientSession::advance_later() {
   asio::post(surroundings_->context, [self = shared_from_this()] { self->advance(); });
+}
+
+// ---- what the client makes us hold
+
+// Charges as many bytes to the budget of all. Where that has not as many, who has waited longest for its client gives
+// way; false where there is nobody but us: then as much is charged as before. `gives_way`: we may have to as well.
+bool ClientSession::hold(std::size_t bytes, bool gives_way) {
+  auto& s = *surroundings_;
+  auto& total = s.counters.buffered;
+  if (!hold_) hold_ = std::make_unique<BufferHold>(*this);
+  if (gives_way && !hold_->is_linked()) s.holds.push_back(*hold_);
+  if (bytes <= hold_->bytes) {
+    total.fetch_sub(hold_->bytes - bytes, std::memory_order_relaxed);
+    hold_->bytes = bytes;
+    return true;
+  }
+  const auto more = bytes - hold_->bytes;
+  while (total.fetch_add(more, std::memory_order_relaxed) + more > s.limits.buffers) {
+    total.fetch_sub(more, std::memory_order_relaxed);
+    const auto other =
+        std::find_if(s.holds.begin(), s.holds.end(), [this](const BufferHold& held) { return &held.session != this; });
+    if (other == s.holds.end()) return false;
+    other->session.give_way();
+  }
+  hold_->bytes = bytes;
+  return true;
+}
+
+void ClientSession::let_go() noexcept {
+  if (!hold_) return;
+  surroundings_->counters.buffered.fetch_sub(hold_->bytes, std::memory_order_relaxed);
+  hold_.reset();
+}
+
+// Charges what is queued, before we wait for room. False where that is too much: then the reply is given up.
+bool ClientSession::hold_unsent() {
+  auto& progress = state_->progress;
+  progress.reply_held = session_size + input_.capacity() + state_->output.memory();
+  if (hold(progress.body_held + progress.reply_held, true)) {
+    surroundings_->watch_readers();
+    return true;
+  }
+  surroundings_->counters.shed_readers.fetch_add(1, std::memory_order_relaxed);
+  state_->output.clear();
+  return false;
+}
+
+// Nothing of the reply waits any more.
+void ClientSession::let_reply_go() {
+  auto& progress = state_->progress;
+  progress.reply_held = 0;
+  if (!hold_) return;
+  if (progress.body_held == 0) {
+    let_go();
+  } else {
+    if (hold_->is_linked()) hold_->unlink();
+    (void)hold(progress.body_held, false);
+  }
+}
+
+// What would become free if nobody sent this any more.
+std::size_t ClientSession::freed_without_reply() const {
+  std::size_t bytes = 0;
+  if (!state_) return bytes;
+  if (phase_ == Phase::answering) {
+    const auto* const exchange = state_->progress.exchange;
+    return exchange != nullptr && exchange->freed_without_reply ? exchange->freed_without_reply() : bytes;
+  }
+  if (phase_ != Phase::sending) return bytes;
+  state_->output.each_retained([&](const void* object, void (*release)(const void*)) {
+    bytes += surroundings_->handler.freed_without(object, release);
+  });
+  return bytes;
+}
+
+// Gives back what is held for a client that keeps us waiting. Called while another session, or none, advances.
+void ClientSession::give_way() {
+  auto& counters = surroundings_->counters;
+  let_go();
+  if (phase_ == Phase::over) return;
+  if (phase_ == Phase::reading) {
+    counters.shed_heads.fetch_add(1, std::memory_order_relaxed);
+    own_state();
+    refuse_request(503, no_room_for_head);
+    input_.clear();
+    input_.shrink();
+  } else {
+    counters.shed_readers.fetch_add(1, std::memory_order_relaxed);
+    surroundings_->log_refusal(client_address_, 503, "its reply was cut short: it read too slowly (client.buffers)");
+    if (phase_ == Phase::answering) {
+      abort();
+      return;
+    }
+    state_->output.clear();
+    phase_ = Phase::over;
+  }
+  advance_later();
 }
 
 // ---- reading
@@ -275,7 +455,7 @@ bool ClientSession::read_requests() {
     }
     if (*n == 0) {
       wait_for_head();
-      return false;
+      return phase_ == Phase::sending;
     }
     if (borrows) {
       const std::string_view data(room.data(), *n);
@@ -298,10 +478,16 @@ bool ClientSession::read_requests() {
 void ClientSession::wait_for_head() {
   give_state_back();
   if (input_.empty()) {
+    let_go();
     input_.shrink();
     head_started_ = {};
     deadline_.arm(surroundings_->limits.idle_timeout);
     if (surroundings_->draining) abort();
+    return;
+  }
+  if (!hold(input_.capacity(), true)) {
+    surroundings_->counters.shed_heads.fetch_add(1, std::memory_order_relaxed);
+    refuse_request(503, no_room_for_head);
     return;
   }
   if (head_started_ == SteadyClock::time_point{}) head_started_ = SteadyClock::now();
@@ -455,19 +641,36 @@ void ClientSession::begin_exchange(http::RequestHead& request, std::uint64_t loo
   a.request.fields = a.fields;
   keep_rest(rest);
   deadline_.disarm();
+  if (hold_ && hold_->is_linked()) hold_->unlink();  // it is our turn now
+  a.progress.body_held = input_.capacity();
+  if ((hold_ || a.progress.body_held > 0) && !hold(a.progress.body_held, false)) {
+    s.counters.shed_heads.fetch_add(1, std::memory_order_relaxed);
+    refuse_request(503, no_room_for_head);
+    return;
+  }
   phase_ = Phase::answering;
-  asio::co_spawn(s.context.get_executor(), answer(), [self = shared_from_this()](const std::exception_ptr& failure) {
-    if (failure) {
-      self->abort();  // what it had begun to answer must not look complete
-      self->phase_ = Phase::over;
-      try {
-        std::rethrow_exception(failure);
-      } catch (const std::exception& error) {
-        spdlog::error("a session ended with an internal error: {}", error.what());
-      }
-    }
-    self->advance();
-  });
+  s.begin(*this);
+}
+
+void ClientSession::launch() {
+  if (aborted_) {
+    phase_ = Phase::over;
+    advance();
+    return;
+  }
+  asio::co_spawn(surroundings_->context.get_executor(), answer(),
+                 [self = shared_from_this()](const std::exception_ptr& failure) {
+                   if (failure) {
+                     self->abort();  // what it had begun to answer must not look complete
+                     self->phase_ = Phase::over;
+                     try {
+                       std::rethrow_exception(failure);
+                     } catch (const std::exception& error) {
+                       spdlog::error("a session ended with an internal error: {}", error.what());
+                     }
+                   }
+                   self->advance();
+                 });
 }
 
 // `rest` lies at the end of input_, or in scratch while input_ is empty.
@@ -490,8 +693,8 @@ void ClientSession::refuse_request(int status, std::string_view text) {
   keep_alive_ = false;
   answers_head_ = false;
   version_ = http::Version::http_1_1;
-  spdlog::info("{}: refused with {}: {}", client_address_, status, text);
-  reply_with_text(*this, status, text);
+  surroundings_->log_refusal(client_address_, status, text);
+  reply_with_text(*this, status, text, status == 503 ? "Retry-After: 1\r\n" : "");
   phase_ = Phase::sending;
 }
 
@@ -514,7 +717,9 @@ Awaitable<void> ClientSession::answer() {
                                         http::has_token(a.request.fields, "Expect", "100-continue"),
                     .look_up = a.look_up,
                     .on_client_gone = {}};
+  const auto body_held = a.progress.body_held;
   a.progress = {};
+  a.progress.body_held = body_held;
   a.progress.exchange = &exchange;
   a.watch.arm(watch_interval);
   co_await surroundings_->handler.answer(exchange);
@@ -593,6 +798,13 @@ Awaitable<Result<std::string_view>> ClientSession::read() {
       keep_alive_ = false;
       co_return Error::client_malformed_body;  // a chunk line or trailer section without end
     }
+    a.progress.body_held =
+        input_.capacity() + static_cast<std::size_t>(std::min<std::uint64_t>(a.progress.body_bytes, held_body));
+    if (!hold(a.progress.body_held + a.progress.reply_held, false)) {
+      counters.shed_bodies.fetch_add(1, std::memory_order_relaxed);
+      keep_alive_ = false;
+      co_return Error::client_buffers_full;
+    }
     const auto start = SteadyClock::now();
     const auto error =
         co_await read_more(allowance(surroundings_->limits, a.progress.body_bytes, a.progress.body_waited));
@@ -642,6 +854,7 @@ Awaitable<error_code> ClientSession::send_all() {
       a.output.sent(*sent);
       continue;
     }
+    if (!hold_unsent()) co_return Error::client_gone;
     const auto start = SteadyClock::now();
     a.write_deadline.arm(allowance(surroundings_->limits, a.progress.reply_bytes, a.progress.reply_waited));
     const auto error = co_await stream_.wait_writable();
@@ -657,6 +870,7 @@ Awaitable<error_code> ClientSession::send_all() {
       co_return Error::client_gone;
     }
   }
+  if (a.progress.reply_held > 0) let_reply_go();
   co_return error_code{};
 }
 
@@ -667,17 +881,23 @@ OutputQueue& ClientSession::output() noexcept { return state_ ? state_->output :
 // From here on replies are queued in a queue of our own.
 ExchangeState& ClientSession::state() {
   if (!state_) {
-    auto& spare = surroundings_->spare_states;
-    if (spare.empty()) {
-      state_ = std::make_unique<ExchangeState>(surroundings_->wheel);
-    } else {
-      state_ = std::move(spare.back());
-      spare.pop_back();
-    }
-    state_->session = this;
+    own_state();
     state_->output.take(surroundings_->output);
   }
   return *state_;
+}
+
+// The same where nothing in the queue that all share is ours.
+void ClientSession::own_state() {
+  if (state_) return;
+  auto& spare = surroundings_->spare_states;
+  if (spare.empty()) {
+    state_ = std::make_unique<ExchangeState>(surroundings_->wheel);
+  } else {
+    state_ = std::move(spare.back());
+    spare.pop_back();
+  }
+  state_->session = this;
 }
 
 void ClientSession::give_state_back() noexcept {
@@ -702,6 +922,10 @@ bool ClientSession::send_now() {
     if (*sent == 0) {
       auto& a = state();
       if (a.progress.waiting_since == SteadyClock::time_point{}) a.progress.waiting_since = SteadyClock::now();
+      if (!hold_unsent()) {
+        phase_ = Phase::over;
+        return false;
+      }
       deadline_.arm(allowance(surroundings_->limits, a.progress.reply_bytes, a.progress.reply_waited));
       phase_ = Phase::sending;
       return false;
@@ -724,7 +948,10 @@ void ClientSession::after_sending() {
   }
   // Closing with unread input would reset the connection and could destroy the reply on its way (RFC 9112 §9.6).
   stream_.shutdown_send();
+  give_state_back();
   input_.clear();
+  input_.shrink();
+  let_go();
   deadline_.arm(linger_timeout);
   phase_ = Phase::lingering;
 }
@@ -733,7 +960,7 @@ bool ClientSession::discard() {
   for (;;) {
     const auto n = stream_.try_read({surroundings_->input.get(), SessionSurroundings::input_size});
     if (n && *n == 0) return false;
-    discarded_ += n ? *n : linger_limit;
+    discarded_ += static_cast<std::uint32_t>(n ? *n : linger_limit);
     if (discarded_ < linger_limit) continue;
     phase_ = Phase::over;
     return true;

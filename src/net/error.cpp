@@ -13,6 +13,8 @@ class Category final : public boost::system::error_category {
         return "client did not send or read in time";
       case Error::client_malformed_body:
         return "malformed request body";
+      case Error::client_buffers_full:
+        return "no room for the request body";
       case Error::origin_unresolved:
         return "origin's name has no address";
       case Error::origin_unreachable:
@@ -25,8 +27,12 @@ class Category final : public boost::system::error_category {
         return "origin closed the connection before a whole response";
       case Error::origin_malformed:
         return "origin's response is not valid HTTP";
+      case Error::origin_queue_full:
+        return "as many requests wait for a connection to origin as may";
       case Error::origin_busy:
         return "no connection to origin became free in time";
+      case Error::over_budget:
+        return "a budget of memory is used up";
       case Error::cancelled:
         return "given up";
     }

@@ -7,6 +7,7 @@
 #include <netinet/tcp.h>
 #include <spdlog/spdlog.h>
 #include <stdexcept>
+#include <string_view>
 #include <sys/socket.h>
 #include <system_error>
 #include <unistd.h>
@@ -19,6 +20,11 @@ constexpr int backlog = 4096;
 constexpr Milliseconds accept_pause{100};
 // Established sessions must not wait long for a crowd of new ones.
 constexpr int most_accepts_per_turn = 64;
+// Connections over the limit that are told so with patience. More are told and closed at once, so that a crowd of them
+// takes no descriptors; what they are told may be lost.
+constexpr std::size_t most_refused_at_once = 256;
+constexpr std::string_view short_refusal =
+    "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
 asio::ip::tcp::endpoint resolve_listen_address(asio::io_context& context, const Endpoint& endpoint) {
   error_code error;
@@ -68,7 +74,10 @@ Listener::Listener(asio::io_context& context, DeadlineWheel& wheel, const Endpoi
   local_endpoint_ = name_of(descriptor_);
 }
 
-Listener::~Listener() { stop_accepting(); }
+Listener::~Listener() {
+  stop_accepting();
+  surroundings_->forget_waiting();
+}
 
 void Listener::start() { watch(); }
 
@@ -116,6 +125,14 @@ void Listener::accept() {
 void Listener::begin(int descriptor, std::string client_address) {
   auto& s = *surroundings_;
   const bool full = s.counters.open.load(std::memory_order_relaxed) >= s.limits.connections;
+  if (full && s.refused_now >= most_refused_at_once) {
+    s.counters.accepted.fetch_add(1, std::memory_order_relaxed);
+    s.counters.refused.fetch_add(1, std::memory_order_relaxed);
+    s.log_refusal(client_address, 503, "too many connections (client.connections)");
+    (void)::send(descriptor, short_refusal.data(), short_refusal.size(), MSG_NOSIGNAL);
+    ::close(descriptor);
+    return;
+  }
   const auto session = std::make_shared<ClientSession>(descriptor, std::move(client_address), surroundings_);
   sessions_.emplace(session.get(), session);
   const auto on_end = [this](ClientSession& ended) { sessions_.erase(&ended); };

@@ -72,6 +72,7 @@ OriginServer& OriginPool::choose(const TriedServers& tried, std::size_t& next) c
     return server.paused_until != SteadyClock::time_point{} && server.paused_until > SteadyClock::now();
   };
   next = next_;
+  OriginServer* full = nullptr;
   OriginServer* paused = nullptr;
   OriginServer* untried = nullptr;
   for (std::size_t i = 0; i < servers_.size(); ++i) {
@@ -83,10 +84,16 @@ OriginServer& OriginPool::choose(const TriedServers& tried, std::size_t& next) c
       if (paused == nullptr) paused = &server;
       continue;
     }
+    if (is_full(server)) {
+      if (full == nullptr || server.waiting.size() < full->waiting.size()) full = &server;
+      continue;
+    }
     next = (next_ + i + 1) % servers_.size();
     return server;
   }
-  // All are paused or tried: a paused one is better than none, the next in turn better than nothing.
+  // All are full, paused or tried: waiting is better than a paused one, that better than none, the next in turn better
+  // than nothing.
+  if (full != nullptr) return *full;
   if (paused != nullptr) return *paused;
   if (untried != nullptr) return *untried;
   auto& server = *servers_[next_ % servers_.size()];
@@ -97,6 +104,7 @@ OriginServer& OriginPool::choose(const TriedServers& tried, std::size_t& next) c
 OriginLease OriginPool::acquire_kept(TriedServers& tried, bool may_repeat) {
   std::size_t next = 0;
   auto& server = choose(tried, next);
+  if (!server.waiting.empty()) return {};  // it is theirs
   auto connection = take_idle(server, may_repeat);
   if (!connection) return {};
   next_ = next;
@@ -107,10 +115,12 @@ OriginLease OriginPool::acquire_kept(TriedServers& tried, bool may_repeat) {
 Awaitable<Result<OriginLease>> OriginPool::acquire(TriedServers& tried, bool fresh) {
   auto& server = choose(tried, next_);
   tried.push_back(&server);
-  if (!fresh) {
+  if (!fresh && server.waiting.empty()) {
     if (auto connection = take_idle(server, false)) co_return OriginLease(*this, server, std::move(connection), true);
   }
-  if (server.open >= parameters_.connections) {
+  // Who comes later does not go before those who wait.
+  if (server.open >= parameters_.connections || !server.waiting.empty()) {
+    if (server.waiting.size() >= parameters_.queue) co_return Error::origin_queue_full;
     auto turn = std::make_shared<WaitPoint>(context_.get_executor());
     bool expired = false;
     Deadline deadline(wheel_, [&] {
@@ -119,10 +129,14 @@ Awaitable<Result<OriginLease>> OriginPool::acquire(TriedServers& tried, bool fre
     });
     deadline.arm(parameters_.queue_timeout);
     server.waiting.push_back(turn);
-    while (server.open >= parameters_.connections && server.idle.empty() && !expired) co_await turn->wait();
+    while ((server.waiting.front() != turn || is_full(server)) && !expired) co_await turn->wait();
+    const bool is_next = server.waiting.front() == turn;
     std::erase(server.waiting, turn);
-    auto connection = take_idle(server, false);
-    if (!connection && server.open >= parameters_.connections) co_return Error::origin_busy;
+    auto connection = is_next ? take_idle(server, false) : nullptr;
+    if (!connection && (!is_next || server.open >= parameters_.connections)) {
+      wake_next(server);
+      co_return Error::origin_busy;
+    }
     if (!connection) ++server.open;
     // Several may have been given back before we ran, and each woke only us.
     wake_next(server);
@@ -246,6 +260,12 @@ std::unique_ptr<OriginConnection> OriginPool::take_idle(OriginServer& server, bo
 void OriginPool::wake_next(OriginServer& server) {
   if (server.waiting.empty() || (server.idle.empty() && server.open >= parameters_.connections)) return;
   server.waiting.front()->notify();
+}
+
+std::size_t OriginPool::waiting() const noexcept {
+  std::size_t all = 0;
+  for (const auto& server : servers_) all += server->waiting.size();
+  return all;
 }
 
 OriginCounters OriginPool::counters() const noexcept {

@@ -1,21 +1,31 @@
 #include "larder/net/output_queue.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 namespace larder::net {
 
 char* OutputQueue::scratch(std::size_t n) {
-  if (n > block_size_) return large_.emplace_back(std::make_unique_for_overwrite<char[]>(n)).get();
+  if (n > block_size_) {
+    large_.push_back({std::make_unique_for_overwrite<char[]>(n), n});
+    memory_ += n;
+    return large_.back().bytes.get();
+  }
   if (blocks_.empty()) {
-    blocks_.push_back(std::make_unique_for_overwrite<char[]>(block_size_));
+    add_block();
   } else if (used_ + n > block_size_) {
-    if (++block_ == blocks_.size()) blocks_.push_back(std::make_unique_for_overwrite<char[]>(block_size_));
+    if (++block_ == blocks_.size()) add_block();
     used_ = 0;
   }
-  char* at = blocks_[block_].get() + used_;
+  char* at = blocks_[block_].bytes.get() + used_;
   used_ += n;
   return at;
+}
+
+void OutputQueue::add_block() {
+  blocks_.push_back({std::make_unique_for_overwrite<char[]>(block_size_), block_size_});
+  memory_ += block_size_;
 }
 
 void OutputQueue::add_view(std::string_view bytes) {
@@ -69,25 +79,45 @@ void OutputQueue::clear() noexcept {
   retained_.clear();
   large_.clear();
   if (blocks_.size() > 1) blocks_.resize(1);
+  // A block of another queue's size is of no use to this one.
+  if (!blocks_.empty() && blocks_.front().size != block_size_) blocks_.clear();
+  memory_ = blocks_.empty() ? 0 : block_size_;
   block_ = 0;
   used_ = 0;
 }
 
-void OutputQueue::take(OutputQueue& other) noexcept {
+bool OutputQueue::owns(const iovec& piece) const noexcept {
+  const auto is_in = [at = static_cast<const char*>(piece.iov_base)](const Block& block) {
+    return !std::less<>{}(at, block.bytes.get()) && std::less<>{}(at, block.bytes.get() + block.size);
+  };
+  return std::any_of(blocks_.begin(), blocks_.end(), is_in) || std::any_of(large_.begin(), large_.end(), is_in);
+}
+
+void OutputQueue::take(OutputQueue& other) {
   if (other.empty()) return;
   clear();
-  // Blocks of another size must not come into the other queue.
-  blocks_.clear();
+  std::size_t copied = 0;
+  for (const auto& piece : other.pieces()) copied += other.owns(piece) ? piece.iov_len : 0;
+  if (copied <= block_size_) {
+    for (const auto& piece : other.pieces()) {
+      const std::string_view bytes(static_cast<const char*>(piece.iov_base), piece.iov_len);
+      other.owns(piece) ? add_copy(bytes) : add_view(bytes);
+    }
+    retained_.swap(other.retained_);
+    other.clear();
+    return;
+  }
   pieces_.swap(other.pieces_);
   std::swap(first_, other.first_);
   std::swap(size_, other.size_);
   retained_.swap(other.retained_);
   blocks_.swap(other.blocks_);
   large_.swap(other.large_);
+  std::swap(memory_, other.memory_);
   std::swap(block_, other.block_);
   // Nothing more is put into the blocks that came along: they may be smaller than ours.
   used_ = block_size_;
-  other.used_ = 0;
+  other.clear();
 }
 
 }  // namespace larder::net

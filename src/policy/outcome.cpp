@@ -48,6 +48,8 @@ std::string_view to_string(NotStored reason) noexcept {
       return "purged_while_filling";
     case NotStored::fill_budget:
       return "fill_budget";
+    case NotStored::slow_clients:
+      return "slow_clients";
     case NotStored::upgrade:
       return "upgrade";
     case NotStored::count_:

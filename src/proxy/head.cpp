@@ -15,9 +15,12 @@ Proxy::Awaitable<void> Proxy::head(net::Exchange& exchange, TransactionPtr trans
   co_await fetch(origins_, origin, response);
   const auto response_time = wall_clock();
   if (response.error) report_origin_error(t.method, t.target, response);
+  const auto shed = shed_by(response.error);
   if ((response.error || policy::is_server_failure(response.head.status)) && may_serve_on_error(t, response_time)) {
     const auto stale = Labels::from_cache(policy::CacheOutcome::stale, t.stale->lifetime(), response_time,
-                                          response.error ? "origin_error" : "origin_5xx");
+                                          shed             ? to_string(*shed)
+                                          : response.error ? "origin_error"
+                                                           : "origin_5xx");
     count(&t.route(), stale.outcome);
     const auto form = acceptable_form(t, t.stale);
     serve_stored(exchange, t.request, form ? form : t.stale, stale, response_time);

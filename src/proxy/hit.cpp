@@ -31,10 +31,12 @@ void append_field(std::string& out, std::string_view name, std::string_view valu
   out.append(name).append(": ").append(value).append("\r\n");
 }
 
+void release_stored(const void* object) { intrusive_ptr_release(static_cast<const store::StoredResponse*>(object)); }
+
 void retain(net::WholeReply& reply, const store::StoredPtr& stored) {
   intrusive_ptr_add_ref(stored.get());
   reply.retained = stored.get();
-  reply.release = [](const void* object) { intrusive_ptr_release(static_cast<const store::StoredResponse*>(object)); };
+  reply.release = release_stored;
 }
 
 // What an incomplete response is asked for by who may be answered from it.
@@ -130,12 +132,20 @@ bool Proxy::serve_if_fresh(net::Exchange& exchange, const policy::Route& route, 
   return true;
 }
 
+// What a reply that waits for its client keeps in memory alone.
+std::size_t Proxy::freed_without(const void* retained, void (*release)(const void*)) const {
+  if (release != release_stored) return 0;
+  const auto& stored = *static_cast<const store::StoredResponse*>(retained);
+  return shared_.memory.holds(stored) ? 0 : stored.memory_size();
+}
+
 // Where nothing stands between the request and what Redis may hold: its key, and its route in match_. Not where memory
 // has an answer, or a fill under way will.
 std::optional<policy::CacheKey> Proxy::key_to_ask_redis_for(const net::Exchange& exchange) {
   const auto& request = exchange.request;
   if (remote_ == nullptr || (request.method != "GET" && request.method != "HEAD") || exchange.body != nullptr ||
-      shared_.coherence == Coherence::strict || needs_the_story(request) || !remote_->is_readable()) {
+      shared_.coherence == Coherence::strict || needs_the_story(request) || !remote_->is_readable() ||
+      shared_.memory.excess() > 0) {
     return std::nullopt;
   }
   if (!is_named(exchange)) {

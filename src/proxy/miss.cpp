@@ -38,7 +38,7 @@ class Leadership {
   void complete(store::StoredPtr stored, http::FieldSpan trailers) { end()->complete(std::move(stored), trailers); }
   void answer(const store::StoredPtr& stored, policy::CacheOutcome outcome) { end()->answer(stored, outcome); }
   void decline() { end()->decline(); }
-  void fail(int status) { end()->fail(status); }
+  void fail(int status, int error = 0) { end()->fail(status, error); }
 
  private:
   std::shared_ptr<store::Fill> end() {
@@ -50,6 +50,10 @@ class Leadership {
   std::string join_key_;
   std::shared_ptr<store::Fill> fill_;
 };
+
+bool is_taken(store::Append appended) noexcept {
+  return appended == store::Append::kept || appended == store::Append::unstored;
+}
 
 }  // namespace
 
@@ -75,6 +79,8 @@ struct Proxy::Leading {
   policy::TimePoint response_time;
   OriginResponse response;
   std::shared_ptr<Completion> completion;  ///< the answer is the missing part of what is stored
+  bool is_unstored = false;                ///< the body streams, but will not be stored
+  std::string_view offered;                ///< a piece of the body that the fill had no room for
   bool has_part = false;                   ///< it is the missing part of what the client wants a range of
   policy::Lifetime lifetime;               ///< of what may be stored
   std::optional<std::uint64_t> length;
@@ -145,7 +151,8 @@ Proxy::Awaitable<void> Proxy::go_alone(net::Exchange& exchange, TransactionPtr t
 }
 
 bool Proxy::asks_redis(const Transaction& transaction) const noexcept {
-  return transaction.may_ask_redis && remote_->is_readable();
+  // What Redis holds would come on top of what slow clients keep.
+  return transaction.may_ask_redis && remote_->is_readable() && shared_.memory.excess() == 0;
 }
 
 // Asks Redis, once per request, where asks_redis() says so. True where what it found is in transaction->stale and may
@@ -397,7 +404,11 @@ bool Proxy::serve_stale_on_error(Leading& leading) {
   if (response.error) report_origin_error(t.method, t.target, response);
   if (!response.error && !policy::is_server_failure(response.head.status)) return false;
   if (!may_serve_on_error(t, leading.response_time)) return false;
-  serve(leading, t.stale, policy::CacheOutcome::stale, response.error ? "origin_error" : "origin_5xx");
+  const auto shed = shed_by(response.error);
+  serve(leading, t.stale, policy::CacheOutcome::stale,
+        shed             ? to_string(*shed)
+        : response.error ? "origin_error"
+                         : "origin_5xx");
   return true;
 }
 
@@ -406,7 +417,8 @@ bool Proxy::report_error(Leading& leading) {
   const auto& t = *leading.transaction;
   const auto& response = leading.response;
   if (!response.error) return false;
-  leading.leadership.fail(status_of(response.error));
+  const auto shed = shed_by(response.error);
+  leading.leadership.fail(status_of(response.error), shed ? response.error.value() : 0);
   if (leading.exchange == nullptr) return true;
   auto labels = Labels::from_origin(t);
   labels.detail = "origin_error";
@@ -489,19 +501,39 @@ void Proxy::stream(std::shared_ptr<Leading> shared_leading) {
   head.shared_fields = policy::stored_fields(head.fields, t.route().store);
   head.lifetime = leading.lifetime;
   fill->publish_head(std::move(head));
-  if (completion) (void)fill->append(completion->before);
+  if (completion) (void)append(leading, completion->before);
   auto& connection = response.lease.connection();
   while (!connection.body_done()) {
     const auto piece = connection.buffered_body();
-    if (!piece || piece->empty() || fill->append(*piece) != store::Append::kept) break;
+    if (!piece || piece->empty()) break;
+    if (!is_taken(append(leading, *piece))) {
+      leading.offered = *piece;
+      break;
+    }
   }
-  if (connection.body_done()) {
+  if (connection.body_done() && leading.offered.empty() && !completion) {
     // The usual answer of an API: all of it came with its head.
     finish_fill(leading);
     response.lease.give_back();
     return;
   }
   asio::co_spawn(context_.get_executor(), pump(std::move(shared_leading)), asio::detached);
+}
+
+// Offers a piece of the body to the fill. Once the body will not be stored, nobody new shall wait for it.
+store::Append Proxy::append(Leading& leading, std::string_view piece) {
+  const auto appended = leading.fill->append(piece);
+  if (appended != store::Append::kept && !std::exchange(leading.is_unstored, true)) {
+    // What there was no room for now may be stored another time.
+    const bool is_large = !leading.fill->is_over_budget();
+    counters_.count(is_large ? policy::NotStored::too_large : policy::NotStored::fill_budget);
+    leading.leadership.leave();
+    if (is_large) {
+      shared_.fills.remember_unstorable(leading.transaction->key.canonical,
+                                        wall_clock() + shared_.cache.unstorable_memory);
+    }
+  }
+  return appended;
 }
 
 // Reads the rest of the body into the fill, whether or not its leader's client is still there.
@@ -512,33 +544,36 @@ Proxy::Awaitable<void> Proxy::pump(std::shared_ptr<Leading> leading) {
   auto& leadership = leading->leadership;
   auto& connection = response.lease.connection();
   const auto space = std::make_shared<net::WaitPoint>(context_.get_executor());
-  bool is_kept = true;
-  while (!connection.body_done()) {
-    const auto piece = co_await connection.read_body();
-    if (!piece) {
-      response.error = piece.error();
-      response.fault = connection.fault();
-      report_origin_error(t.method, t.target, response);
-      counters_.count(policy::NotStored::incomplete);
-      leadership.fail(502);
-      co_return;
+  // What is held behind the missing part comes after it.
+  const auto behind = [&] {
+    const bool is_next = connection.body_done() && leading->completion;
+    return is_next ? std::exchange(leading->completion->behind, {}) : std::string_view{};
+  };
+  auto offered = leading->offered.empty() ? behind() : leading->offered;
+  while (!offered.empty() || !connection.body_done()) {
+    if (offered.empty()) {
+      const auto piece = co_await connection.read_body();
+      if (!piece) {
+        response.error = piece.error();
+        response.fault = connection.fault();
+        report_origin_error(t.method, t.target, response);
+        counters_.count(policy::NotStored::incomplete);
+        leadership.fail(502);
+        co_return;
+      }
+      offered = *piece;
     }
-    auto appended = fill->append(*piece);
+    auto appended = append(*leading, offered);
     while (appended == store::Append::wait) {
       fill->on_space([space] { space->notify(); });
       co_await space->wait();
-      appended = fill->append(*piece);
-    }
-    if (appended != store::Append::kept && is_kept) {
-      is_kept = false;
-      counters_.count(policy::NotStored::too_large);
-      leadership.leave();
-      shared_.fills.remember_unstorable(t.key.canonical, wall_clock() + shared_.cache.unstorable_memory);
+      appended = append(*leading, offered);
     }
     if (appended == store::Append::no_reader) {
       leadership.decline();  // who has joined meanwhile goes on alone
       co_return;
     }
+    offered = behind();
   }
   finish_fill(*leading);
 }
@@ -546,8 +581,6 @@ Proxy::Awaitable<void> Proxy::pump(std::shared_ptr<Leading> leading) {
 void Proxy::finish_fill(Leading& leading) {
   const auto& t = *leading.transaction;
   const auto& fill = leading.fill;
-  const auto& completion = leading.completion;
-  if (completion) (void)fill->append(completion->behind);
   auto body = fill->whole_body();
   store::StoredPtr stored;
   if (body) {
@@ -572,6 +605,15 @@ Proxy::Awaitable<Proxy::Followed> Proxy::follow(net::Exchange& exchange, Transac
   auto labels = Labels::from_origin(t);
   labels.collapsed = !leads;
   if (!leads) counters_.collapsed.add();
+  // A client that reads slowly keeps what was stored, also when memory holds it no more.
+  exchange.freed_without_reply = [this, &reader]() -> std::size_t {
+    const auto stored = reader.fill().stored();
+    return stored && !shared_.memory.holds(*stored) ? stored->memory_size() : 0;
+  };
+  struct Forget {
+    net::Exchange& of;
+    ~Forget() { of.freed_without_reply = nullptr; }
+  } const forget{exchange};
   for (;;) {
     const auto view = reader.view();
     switch (view.phase) {
@@ -585,7 +627,7 @@ Proxy::Awaitable<Proxy::Followed> Proxy::follow(net::Exchange& exchange, Transac
         if (begun) {
           exchange.reply.cut_short();
         } else {
-          reply_with_failure_of_fill(exchange, t, view.failure_status, labels);
+          reply_with_failure_of_fill(exchange, t, view, labels);
         }
         co_return Followed::replied;
       case store::FillPhase::answered:
@@ -626,22 +668,24 @@ Proxy::Awaitable<Proxy::Followed> Proxy::follow(net::Exchange& exchange, Transac
   }
 }
 
-// `status`: what the leader was told.
-void Proxy::reply_with_failure_of_fill(net::Exchange& exchange, const Transaction& transaction, int status,
-                                       Labels labels) {
+// As the leader was told, unless something stored may be served.
+void Proxy::reply_with_failure_of_fill(net::Exchange& exchange, const Transaction& transaction,
+                                       const store::FillView& view, Labels labels) {
   const auto& t = transaction;
   const auto now = wall_clock();
+  OriginResponse failure;
+  failure.error = view.failure_error != 0      ? net::make_error_code(static_cast<net::Error>(view.failure_error))
+                  : view.failure_status == 504 ? net::make_error_code(net::Error::origin_timeout)
+                                               : net::make_error_code(net::Error::origin_closed);
   if (may_serve_on_error(t, now)) {
-    const auto stale = Labels::from_cache(policy::CacheOutcome::stale, t.stale->lifetime(), now, {});
+    const auto shed = shed_by(failure.error);
+    const auto stale = Labels::from_cache(policy::CacheOutcome::stale, t.stale->lifetime(), now,
+                                          shed ? to_string(*shed) : std::string_view{});
     count(&t.route(), stale.outcome);
     const auto form = acceptable_form(t, t.stale);
     serve_stored(exchange, t.request, form ? form : t.stale, stale, now);
     return;
   }
-  OriginResponse failure;
-  failure.error = status == 504   ? net::make_error_code(net::Error::origin_timeout)
-                  : status == 503 ? net::make_error_code(net::Error::origin_busy)
-                                  : net::make_error_code(net::Error::origin_closed);
   count(&t.route(), labels.outcome);
   reply_with_failure(exchange, failure, labels);
 }

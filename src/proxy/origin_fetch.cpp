@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "larder/net/error.hpp"
+#include "larder/proxy/shed.hpp"
 
 namespace larder::proxy {
 
@@ -104,7 +105,7 @@ net::Awaitable<void> fetch(net::OriginPool& pool, const OriginRequest& request, 
     response.server = tried.back();
     if (!lease) {
       // Nothing was sent: another server may be asked, whatever the method.
-      if (tried.size() >= pool.server_count() || response.error == Error::origin_busy) co_return;
+      if (tried.size() >= pool.server_count() || shed_by(response.error)) co_return;
       continue;
     }
     auto& connection = lease.connection();
@@ -163,7 +164,8 @@ net::Awaitable<void> fetch(net::OriginPool& pool, const OriginRequest& request, 
       if (!response.upload->done) streamed->cancel();
       while (!response.upload->done) co_await response.upload->finished->wait();
       if (response.upload->error == Error::client_gone || response.upload->error == Error::client_timeout ||
-          response.upload->error == Error::client_malformed_body) {
+          response.upload->error == Error::client_malformed_body ||
+          response.upload->error == Error::client_buffers_full) {
         response.error = response.upload->error;
         response.reached = true;
         co_return;
@@ -199,7 +201,7 @@ int status_of(const net::error_code& error) noexcept {
   if (error == Error::client_malformed_body) return 400;
   if (error == Error::client_timeout || error == Error::client_gone) return 408;
   if (error == Error::origin_timeout || error == Error::origin_connect_timeout) return 504;
-  if (error == Error::origin_busy) return 503;
+  if (shed_by(error)) return 503;
   return 502;
 }
 

@@ -165,7 +165,7 @@ Proxy::Awaitable<void> Proxy::serve_part(net::Exchange& exchange, TransactionPtr
     labels.detail = policy::to_string(policy::NotStored::fill_budget);
     if (completes) {
       connection.close();
-      response.error = net::Error::origin_busy;
+      response.error = net::Error::over_budget;
       reply_with_failure(exchange, response, labels);
     } else {
       co_await relay_response(exchange, response, labels);

@@ -15,6 +15,8 @@ namespace {
 constexpr std::uint64_t small_body = 64UL << 10;
 // The last piece of a body, up to this many bytes, is copied behind its head.
 constexpr std::size_t short_piece = 4UL << 10;
+// When who was refused may come again (RFC 9110 §10.2.3).
+constexpr std::chrono::seconds retry_after{1};
 }  // namespace
 
 // `request`: as the client sent it, but with the fields that the origin is sent. What it and the others point at
@@ -178,6 +180,12 @@ Proxy::Awaitable<void> Proxy::relay_upgraded(net::Exchange& exchange, OriginResp
 void Proxy::report_origin_error(std::string_view method, std::string_view target, const OriginResponse& response) {
   const auto status = status_of(response.error);
   if (status == 400 || status == 408 || response.error == net::Error::cancelled) return;  // the client's doing
+  if (const auto shed = shed_by(response.error)) {
+    // The refused are counted one by one, as some get a stored response instead.
+    shared_.overload.report(fmt::format("{} {}: {} ({})", method, target.substr(0, target.find('?')),
+                                        explanation_of(*shed), limit_of(*shed)));
+    return;
+  }
   counters_.origin_errors.add();
   std::string detail = response.error.message();
   if (response.error == net::Error::origin_malformed) detail += fmt::format(" ({})", net::to_string(response.fault));
@@ -193,15 +201,20 @@ void Proxy::reply_with_failure(net::Exchange& exchange, const OriginResponse& re
   local.is_local = true;
   append_labels(lines, local);
   std::string text;
+  if (const auto shed = shed_by(response.error)) {
+    counters_.count(*shed);
+    text = fmt::format("{} ({}); try again later", explanation_of(*shed), limit_of(*shed));
+    fmt::format_to(std::back_inserter(lines), "Retry-After: {}\r\nProxy-Status: {}; error={}; details=\"{}\"\r\n",
+                   retry_after.count(), shared_.cache.node_name, proxy_error_of(*shed), limit_of(*shed));
+    net::reply_with_text(exchange.reply, 503, text, lines);
+    return;
+  }
   switch (status_of(response.error)) {
     case 400:
       text = "the request body is malformed";
       break;
     case 408:
       text = "the request body did not arrive in time";
-      break;
-    case 503:
-      text = "all connections to the origin are in use; try again later";
       break;
     case 504:
       text = "the origin did not answer in time";

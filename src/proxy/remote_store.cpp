@@ -97,7 +97,7 @@ class RemoteStore::Fetch : public std::enable_shared_from_this<Fetch> {
 
 RemoteStore::RemoteStore(asio::io_context& context, asio::io_context& encoding, const RedisParameters& parameters,
                          store::PurgeLog& log, PurgeBus& bus, WorkerCounters& counters, ErrorLog& errors,
-                         std::atomic<std::size_t>& encoding_bytes)
+                         std::atomic<std::size_t>& write_bytes)
     : context_(context),
       encoding_(encoding),
       parameters_(parameters),
@@ -105,7 +105,7 @@ RemoteStore::RemoteStore(asio::io_context& context, asio::io_context& encoding, 
       bus_(bus),
       counters_(counters),
       errors_(errors),
-      encoding_bytes_(encoding_bytes),
+      write_bytes_(write_bytes),
       connection_(context, parameters.connection, [this](redis::Event event, std::string_view detail) {
         run_known_ = false;
         usable_ = false;
@@ -265,45 +265,72 @@ net::Awaitable<store::Lookup> RemoteStore::find(std::string_view key, std::strin
   co_return lookup;
 }
 
+// What one response takes until the last try of its last write is over. The texts that are written are parts of it.
+struct RemoteStore::Writing {
+  Writing(std::atomic<std::size_t>& total_bytes, std::size_t charged) : total(total_bytes), bytes(charged) {}
+  Writing(const Writing&) = delete;
+  Writing& operator=(const Writing&) = delete;
+  ~Writing() { total.fetch_sub(bytes, std::memory_order_relaxed); }
+  /// Once its texts are known. Each command is copied into the queue.
+  void charge() {
+    const auto of_record = record.capacity() + (other_key.empty() ? 1U : 2U) * record.size();
+    const auto now =
+        sizeof(Writing) + of_record + 2 * (key.size() + other_key.size() + marker_key.size() + marker.size());
+    total.fetch_add(now, std::memory_order_relaxed);
+    total.fetch_sub(std::exchange(bytes, now), std::memory_order_relaxed);
+  }
+
+  std::atomic<std::size_t>& total;
+  std::size_t bytes;
+  std::string key;
+  std::string record;
+  std::string other_key;   ///< empty where the response has one name
+  std::string marker_key;  ///< empty where it does not vary
+  std::string marker;
+};
+
 void RemoteStore::insert(store::StoredPtr stored) {
   if (stopped_ || !connection_.is_ready()) return;
   const auto ttl = time_to_live(*stored);
   if (ttl <= 0) return;
-  const auto size = stored->memory_size();
-  if (encoding_bytes_.load(std::memory_order_relaxed) + size > max_encoding_bytes) {
-    failed("SET", "too much waits to be written already; this response is kept in memory only");
+  // What is encoded is compressed, or as large as it was.
+  const auto bytes = sizeof(Writing) + 2 * stored->memory_size();
+  if (write_bytes_.fetch_add(bytes, std::memory_order_relaxed) + bytes > parameters_.write_budget) {
+    write_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+    counters_.redis_unwritten.add();
+    failed("SET", "as much waits to be written as may (redis.write_budget); not written");
     return;
   }
-  encoding_bytes_.fetch_add(size, std::memory_order_relaxed);
-  asio::post(encoding_, [this, stored = std::move(stored), ttl, size] {
-    auto key = std::make_shared<std::string>(stored->key());
-    auto record = std::make_shared<std::string>(store::encode(*stored, parameters_.codec));
-    std::shared_ptr<std::string> other_key;
-    std::shared_ptr<std::string> marker_key;
-    std::shared_ptr<std::string> marker;
+  auto writing = std::make_shared<Writing>(write_bytes_, bytes);
+  asio::post(encoding_, [this, stored = std::move(stored), ttl, writing = std::move(writing)]() mutable {
+    writing->key = stored->key();
+    writing->record = store::encode(*stored, parameters_.codec);
     if (!stored->selecting().empty()) {
-      marker_key = std::make_shared<std::string>(stored->base_key());
-      marker = std::make_shared<std::string>(
-          store::encode(store::VaryMarker{.canonical = std::string(stored->canonical()),
-                                          .names = policy::selecting_names(stored->selecting()),
-                                          .stamp = stored->stamp()}));
+      writing->marker_key = stored->base_key();
+      writing->marker = store::encode(store::VaryMarker{.canonical = std::string(stored->canonical()),
+                                                        .names = policy::selecting_names(stored->selecting()),
+                                                        .stamp = stored->stamp()});
       const auto names = policy::variant_names(stored->selecting(), stored->fields());
-      if (names.size() > 1) {
-        other_key = std::make_shared<std::string>(policy::variant_key(stored->base_key(), names[1]));
-      }
+      if (names.size() > 1) writing->other_key = policy::variant_key(stored->base_key(), names[1]);
     }
-    asio::post(context_, [this, key, record, other_key, marker_key, marker, ttl, size] {
-      encoding_bytes_.fetch_sub(size, std::memory_order_relaxed);
+    stored.reset();
+    writing->charge();
+    asio::post(context_, [this, ttl, writing = std::move(writing)] {
       if (stopped_) return;
-      if (marker) write(marker_key, marker, ttl, parameters_.tries, parameters_.retry_first);
-      if (other_key) write(other_key, record, ttl, parameters_.tries, parameters_.retry_first);
-      write(key, record, ttl, parameters_.tries, parameters_.retry_first);
+      const auto part = [&](const std::string& text) { return std::shared_ptr<const std::string>(writing, &text); };
+      const auto& w = *writing;
+      const auto write_one = [&](const std::string& key, const std::string& record) {
+        if (!key.empty()) write(part(key), part(record), ttl, parameters_.tries, parameters_.retry_first);
+      };
+      write_one(w.marker_key, w.marker);
+      write_one(w.other_key, w.record);
+      write_one(w.key, w.record);
     });
   });
 }
 
-void RemoteStore::write(std::shared_ptr<std::string> key, std::shared_ptr<std::string> record, std::int64_t ttl_seconds,
-                        unsigned tries_left, std::chrono::milliseconds pause) {
+void RemoteStore::write(std::shared_ptr<const std::string> key, std::shared_ptr<const std::string> record,
+                        std::int64_t ttl_seconds, unsigned tries_left, std::chrono::milliseconds pause) {
   const auto ttl = std::to_string(ttl_seconds);
   connection_.send(
       {"SET", *key, *record, "EX", ttl}, background_deadline,

@@ -24,7 +24,10 @@ Proxy::Proxy(Shared& shared, boost::asio::io_context& context, net::DeadlineWhee
 
 net::Handler Proxy::handler() {
   return {.answer_at_once = [this](net::Exchange& exchange) { return answer_at_once(exchange); },
-          .answer = [this](net::Exchange& exchange) { return answer(exchange); }};
+          .answer = [this](net::Exchange& exchange) { return answer(exchange); },
+          .excess = [this] { return shared_.memory.excess(); },
+          .freed_without = [this](const void* retained,
+                                  void (*release)(const void*)) { return freed_without(retained, release); }};
 }
 
 policy::PurgeSubject Proxy::Transaction::subject() const noexcept {

@@ -9,11 +9,11 @@ namespace larder::store {
 namespace {
 constexpr std::size_t segment_size = 64UL << 10;
 // How far the producer may run ahead of the slowest reader once the body can no longer be stored.
-constexpr std::size_t window = 1UL << 20;
+constexpr std::size_t usual_window = 1UL << 20;
 }  // namespace
 
-Fill::Fill(PurgeStamp stamp, std::size_t max_object, std::atomic<std::size_t>& bytes_in_fills)
-    : stamp_(stamp), max_object_(max_object), bytes_in_fills_(bytes_in_fills) {}
+Fill::Fill(PurgeStamp stamp, std::size_t max_object, std::atomic<std::size_t>& bytes_in_fills, std::size_t budget)
+    : stamp_(stamp), max_object_(max_object), bytes_in_fills_(bytes_in_fills), budget_(budget) {}
 
 Fill::~Fill() { bytes_in_fills_.fetch_sub(charged_, std::memory_order_relaxed); }
 
@@ -27,6 +27,12 @@ std::uint64_t Fill::slowest() const noexcept {
   std::uint64_t offset = total_;
   for (const auto& [id, at] : reader_offsets_) offset = std::min(offset, at);
   return offset;
+}
+
+// How many unread bytes there may be when more are offered. While there is no room for anyone it is one piece at a
+// time.
+std::uint64_t Fill::window() const noexcept {
+  return bytes_in_fills_.load(std::memory_order_relaxed) > budget_ ? 0 : usual_window;
 }
 
 void Fill::drop_read_segments() {
@@ -60,33 +66,79 @@ void Fill::publish_head(FillHead head) {
 Append Fill::append(std::string_view bytes) {
   std::unique_lock lock(mutex_);
   if (!outgrown_ && total_ + bytes.size() > max_object_) outgrown_ = true;
-  if (outgrown_) {
+  const auto left = outgrown_ ? bytes : append_within_budget(bytes);
+  if (outgrown_ && !left.empty()) {
     if (reader_offsets_.empty()) {
       abandoned_ = true;
       return Append::no_reader;
     }
     drop_read_segments();
-    if (total_ - std::max(slowest(), dropped_) > window && !bytes.empty()) return Append::wait;
-  }
-  while (!bytes.empty()) {
-    if (segments_.empty() || segments_.back()->size() == segments_.back()->capacity()) {
-      auto segment = std::make_shared<std::string>();
-      // A known length gets one segment of just that size, which then is the stored body as it stands.
-      const bool whole = segments_.empty() && head_ && head_->length && *head_->length <= max_object_;
-      segment->reserve(whole ? static_cast<std::size_t>(*head_->length) : segment_size);
-      charged_ += segment->capacity();
-      bytes_in_fills_.fetch_add(segment->capacity(), std::memory_order_relaxed);
-      segments_.push_back(std::move(segment));
-    }
-    auto& last = *segments_.back();
-    const auto n = std::min(bytes.size(), last.capacity() - last.size());
-    last.append(bytes.substr(0, n));
-    total_ += n;
-    bytes.remove_prefix(n);
+    // Of what is taken in part, the rest must be taken too.
+    if (left.size() == bytes.size() && unread() > window()) return Append::wait;
+    append_to_window(left);
   }
   const auto result = outgrown_ ? Append::unstored : Append::kept;
   wake_readers(lock);
   return result;
+}
+
+// Returns what is left of it when the budget is used up; from then on the body will not be stored.
+std::string_view Fill::append_within_budget(std::string_view bytes) {
+  while (!bytes.empty()) {
+    if (segments_.empty() || segments_.back()->size() == segments_.back()->capacity()) {
+      // A known length gets one segment of just that size, which then is the stored body as it stands.
+      const bool whole = segments_.empty() && head_ && head_->length && *head_->length <= max_object_;
+      const auto capacity = whole ? static_cast<std::size_t>(*head_->length) : segment_size;
+      if (!add_segment(capacity, true)) {
+        outgrown_ = over_budget_ = true;
+        break;
+      }
+    }
+    fill_last_segment(bytes);
+  }
+  return bytes;
+}
+
+// Who streams must have room for a piece, whatever the budget says.
+void Fill::append_to_window(std::string_view bytes) {
+  while (!bytes.empty()) {
+    if (segments_.empty() || segments_.back()->size() == segments_.back()->capacity()) {
+      (void)add_segment(segment_size, false);
+    }
+    fill_last_segment(bytes);
+  }
+}
+
+bool Fill::add_segment(std::size_t capacity, bool within_budget) {
+  auto segment = std::make_shared<std::string>();
+  segment->reserve(capacity);
+  const auto bytes = segment->capacity();
+  if (bytes_in_fills_.fetch_add(bytes, std::memory_order_relaxed) + bytes > budget_ && within_budget) {
+    bytes_in_fills_.fetch_sub(bytes, std::memory_order_relaxed);
+    return false;
+  }
+  charged_ += bytes;
+  segments_.push_back(std::move(segment));
+  return true;
+}
+
+StoredPtr Fill::stored() {
+  const std::unique_lock lock(mutex_);
+  return stored_;
+}
+
+bool Fill::is_over_budget() {
+  const std::unique_lock lock(mutex_);
+  return over_budget_;
+}
+
+// Takes off `bytes` what fits.
+void Fill::fill_last_segment(std::string_view& bytes) {
+  auto& last = *segments_.back();
+  const auto n = std::min(bytes.size(), last.capacity() - last.size());
+  last.append(bytes.substr(0, n));
+  total_ += n;
+  bytes.remove_prefix(n);
 }
 
 std::shared_ptr<const FillHead> Fill::head() {
@@ -126,15 +178,16 @@ void Fill::decline() {
   end(FillPhase::declined, lock);
 }
 
-void Fill::fail(int status) {
+void Fill::fail(int status, int error) {
   std::unique_lock lock(mutex_);
   failure_status_ = status;
+  failure_error_ = error;
   end(FillPhase::failed, lock);
 }
 
 void Fill::on_space(Wake wake) {
   std::unique_lock lock(mutex_);
-  if (reader_offsets_.empty() || total_ - std::max(slowest(), dropped_) <= window) {
+  if (reader_offsets_.empty() || unread() <= window()) {
     lock.unlock();
     wake();
     return;
@@ -171,6 +224,7 @@ FillView FillReader::view() {
   view.stored = fill_->stored_;
   view.outcome = fill_->outcome_;
   view.failure_status = fill_->failure_status_;
+  view.failure_error = fill_->failure_error_;
   if (late_) return view;
   auto at = fill_->dropped_;
   for (const auto& segment : fill_->segments_) {
@@ -189,7 +243,7 @@ void FillReader::advance(std::size_t n) {
     const std::unique_lock lock(fill_->mutex_);
     offset_ += n;
     if (!late_) fill_->reader_offsets_[id_] = offset_;
-    if (fill_->space_wake_ && fill_->total_ - fill_->slowest() <= window) {
+    if (fill_->space_wake_ && fill_->unread() <= fill_->window()) {
       wake = std::exchange(fill_->space_wake_, nullptr);
     }
   }
@@ -227,8 +281,7 @@ FillTicket FillTable::join(const std::string& canonical, const policy::PurgeSubj
   if (found != shard.fills.end() && log.alive_since(subject, found->second->stamp().sequence) == Liveness::alive) {
     return {FillRole::follow, found->second};
   }
-  if (bytes_in_fills() > budget_) return {FillRole::alone, nullptr};
-  auto fill = std::make_shared<Fill>(log.stamp(), max_object_, bytes_in_fills_);
+  auto fill = std::make_shared<Fill>(log.stamp(), max_object_, bytes_in_fills_, budget_);
   shard.fills.insert_or_assign(canonical, fill);
   return {FillRole::lead, std::move(fill)};
 }
@@ -242,7 +295,7 @@ bool FillTable::is_filling(const std::string& canonical) {
 
 std::shared_ptr<Fill> FillTable::unlisted(const PurgeStamp& stamp) {
   if (bytes_in_fills() > budget_) return nullptr;
-  return std::make_shared<Fill>(stamp, max_object_, bytes_in_fills_);
+  return std::make_shared<Fill>(stamp, max_object_, bytes_in_fills_, budget_);
 }
 
 std::optional<BudgetShare> FillTable::reserve(std::size_t bytes) {

@@ -64,6 +64,7 @@ std::size_t stripes_for(std::size_t capacity) noexcept {
 
 struct MemoryStore::Links {
   static StoreLinks& links(Entry& entry) noexcept { return entry.links_; }
+  static void note_held(Entry& entry, bool is_held) noexcept { entry.note_held(is_held); }
 };
 
 /// Unlinked entries; lets go of them when it goes, which must be after the lock has gone.
@@ -89,7 +90,10 @@ class alignas(64) MemoryStore::Stripe {
   Stripe(const Stripe&) = delete;
   Stripe& operator=(const Stripe&) = delete;
   ~Stripe() {
-    while (newest_ != nullptr) intrusive_ptr_release(std::exchange(newest_, Links::links(*newest_).older));
+    while (newest_ != nullptr) {
+      Links::note_held(*newest_, false);
+      intrusive_ptr_release(std::exchange(newest_, Links::links(*newest_).older));
+    }
   }
 
   std::mutex mutex;
@@ -108,6 +112,7 @@ class alignas(64) MemoryStore::Stripe {
     (newest_ != nullptr ? Links::links(*newest_).newer : oldest_) = &entry;
     newest_ = &entry;
     bytes.fetch_add(charge_of(entry), std::memory_order_relaxed);
+    Links::note_held(entry, true);
   }
 
   void unlink(Entry& entry) {
@@ -117,6 +122,7 @@ class alignas(64) MemoryStore::Stripe {
     (links.newer != nullptr ? Links::links(*links.newer).older : newest_) = links.older;
     (links.older != nullptr ? Links::links(*links.older).newer : oldest_) = links.newer;
     bytes.fetch_sub(charge_of(entry), std::memory_order_relaxed);
+    Links::note_held(entry, false);
   }
 
   /// Moves the hand to the entry that shall go next; null where there is none.
@@ -287,6 +293,8 @@ policy::NotStored MemoryStore::insert(StoredPtr response, std::uint64_t checked)
   const auto hash = keyed_hash(entry.canonical());
   const auto charge = charge_of(entry);
   if (charge > max_entry()) return policy::NotStored::too_large;
+  // Each insertion may let go of something that a slow client then keeps.
+  if (excess() > charge) return policy::NotStored::slow_clients;
   auto& stripe = stripe_of(hash);
   reserve(charge, stripe);
   struct Reservation {
@@ -330,6 +338,12 @@ policy::NotStored MemoryStore::insert(StoredPtr response, std::uint64_t checked)
   entries_.fetch_add(1, std::memory_order_relaxed);
   insertions_.fetch_add(1, std::memory_order_relaxed);
   return policy::NotStored::none;
+}
+
+bool MemoryStore::holds(const StoredResponse& response) const {
+  if (parameters_.capacity == 0) return false;
+  const std::lock_guard lock(stripe_of(keyed_hash(response.canonical())).mutex);
+  return Links::links(response).is_held != 0;
 }
 
 void MemoryStore::erase(const StoredPtr& response) {

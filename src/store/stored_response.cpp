@@ -230,10 +230,20 @@ StoredResponse::StoredResponse(const Builder& builder) noexcept
   put(text.substr(0, body_at));
   put(builder.inline_bytes);
   put(text.substr(body_at));
+  if (has_extra_) outside_.fetch_add(memory_size(), std::memory_order_relaxed);
 }
 
 StoredResponse::~StoredResponse() {
-  if (has_extra_) extra()->~Extra();
+  if (!has_extra_) return;
+  if (links_.is_held == 0) outside_.fetch_sub(memory_size(), std::memory_order_relaxed);
+  extra()->~Extra();
+}
+
+void StoredResponse::note_held(bool is_held) const noexcept {
+  links_.is_held = is_held ? 1 : 0;
+  if (!has_extra_) return;
+  is_held ? outside_.fetch_sub(memory_size(), std::memory_order_relaxed)
+          : outside_.fetch_add(memory_size(), std::memory_order_relaxed);
 }
 
 StoredResponse::Rest StoredResponse::rest() const noexcept {

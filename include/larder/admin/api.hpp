@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "larder/admin/statistics.hpp"
 #include "larder/net/client_session.hpp"
 #include "larder/net/exchange.hpp"
 #include "larder/proxy/proxy.hpp"
@@ -24,6 +25,7 @@ struct ApiContext {
   std::function<bool()> is_ready;         ///< false while starting or draining
   std::function<bool()> redis_is_in_use;  ///< every worker may read Redis; empty where there is no Redis
   std::string version;
+  std::function<std::vector<BudgetState>()> budgets = {};  ///< from any thread; empty where there are none to show
 };
 
 /// Used on one thread, that of `context.proxy`.

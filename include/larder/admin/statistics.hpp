@@ -32,6 +32,7 @@ struct Totals {
   std::uint64_t stored = 0;
   std::uint64_t origin_errors = 0;
   std::uint64_t redis_errors = 0;
+  std::uint64_t redis_unwritten = 0;
   std::uint64_t undecodable = 0;
   std::uint64_t purges = 0;
   std::uint64_t purged_selectors = 0;
@@ -39,6 +40,7 @@ struct Totals {
   OutcomeTotals outcomes{};
   std::array<std::uint64_t, static_cast<std::size_t>(policy::NotStored::count_)> not_stored{};
   std::array<std::uint64_t, static_cast<std::size_t>(policy::NotReused::count_)> not_reused{};
+  std::array<std::uint64_t, static_cast<std::size_t>(proxy::Shed::count_)> shed{};
   std::vector<OutcomeTotals> routes;  ///< in the order of the rules
 };
 Totals add_up(std::span<const proxy::WorkerCounters* const> workers, std::size_t route_count);
@@ -51,6 +53,9 @@ struct SessionTotals {
   std::uint64_t malformed = 0;
   std::uint64_t timed_out = 0;
   std::uint64_t cut_short = 0;
+  std::uint64_t shed_heads = 0;
+  std::uint64_t shed_bodies = 0;
+  std::uint64_t shed_readers = 0;
 };
 SessionTotals read(const net::SessionCounters& counters) noexcept;
 
@@ -69,6 +74,13 @@ struct PurgeLogState {
   std::size_t pending = 0;
 };
 
+/// A bound on memory, and how much of it is used.
+struct BudgetState {
+  std::string_view name;  ///< the key of the configuration
+  std::size_t bytes = 0;
+  std::size_t limit = 0;
+};
+
 /// Everything the statistics tell.
 struct Statistics {
   const policy::RuleSet& rules;
@@ -79,6 +91,7 @@ struct Statistics {
   std::size_t fills_in_progress = 0;
   std::size_t fill_bytes = 0;
   SessionTotals sessions;
+  std::vector<BudgetState> budgets;
   PurgeLogState purge_log;
   std::chrono::system_clock::time_point started;
   std::string version;
@@ -87,7 +100,9 @@ struct Statistics {
 /// {"cache_stats":{…}}. `hits`, `misses`, `stale`, `revalidated` and `bypass` count the values of X-Cache; `hit_rate`
 /// is the percentage (0..100) of HIT and STALE among HIT, STALE, REVALIDATED and MISS, that is, of the requests of
 /// cacheable routes for which the origin was not waited for. `errors` are those of the cache (Redis operations that
-/// failed, and entries that did not decode), not the origin's. Times are in seconds, sizes in bytes.
+/// failed, and entries that did not decode), not the origin's. `shed` counts what was refused, closed or not written
+/// because a limit was reached, `budgets` tells how near the limits on memory are. Times are in seconds, sizes in
+/// bytes.
 Json to_json(const Statistics& statistics, std::chrono::system_clock::time_point now);
 
 }  // namespace larder::admin

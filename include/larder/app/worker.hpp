@@ -19,7 +19,7 @@ class Worker {
   /// All references must outlive the worker. `encoding`: the loop on which bodies are compressed. `bus` is null without
   /// Redis.
   Worker(const config::Settings& settings, proxy::Shared& shared, boost::asio::io_context& encoding,
-         proxy::PurgeBus* bus, proxy::ErrorLog& redis_errors, std::atomic<std::size_t>& encoding_bytes);
+         proxy::PurgeBus* bus, proxy::ErrorLog& redis_errors, std::atomic<std::size_t>& write_bytes);
   ~Worker();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;

@@ -8,6 +8,9 @@
 // coroutine runs, at most one other (an upload) reads the body through the RequestBody interface; nothing else touches
 // the input buffer then.
 #include <atomic>
+#include <boost/intrusive/list.hpp>
+#include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -19,6 +22,7 @@
 #include "larder/net/input_buffer.hpp"
 #include "larder/net/message_parser.hpp"
 #include "larder/net/output_queue.hpp"
+#include "larder/net/pace.hpp"
 #include "larder/net/parameters.hpp"
 #include "larder/net/stream.hpp"
 
@@ -32,13 +36,26 @@ struct SessionCounters {
   std::atomic<std::uint64_t> malformed{0};  ///< requests refused by the parser
   std::atomic<std::uint64_t> timed_out{0};  ///< header, body or write timeouts
   std::atomic<std::uint64_t> cut_short{0};  ///< replies that could not be ended
+  // What clients make us hold, and who was refused or closed because that was too much.
+  std::atomic<std::size_t> buffered{0};        ///< bytes now; ClientLimits::buffers is the bound
+  std::atomic<std::uint64_t> shed_heads{0};    ///< unfinished request heads, answered with 503
+  std::atomic<std::uint64_t> shed_bodies{0};   ///< request bodies for which there was no room
+  std::atomic<std::uint64_t> shed_readers{0};  ///< replies cut short because their clients did not read them
 };
 
 /// What a session needs while a coroutine answers a request, or while replies wait for room (client_session.cpp).
 class ExchangeState;
+class ClientSession;
+
+/// Memory that a session holds because its client keeps it waiting: charged to the budget of all.
+struct BufferHold : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+  explicit BufferHold(ClientSession& its) : session(its) {}
+  ClientSession& session;
+  std::size_t bytes = 0;
+};
 
 /// What all sessions of one listener share, and scratch that is in use only while one of them runs.
-struct SessionSurroundings {
+struct SessionSurroundings : std::enable_shared_from_this<SessionSurroundings> {
   /// All references must outlive the sessions.
   SessionSurroundings(asio::io_context& loop, DeadlineWheel& deadlines, const ClientLimits& bounds, Handler story,
                       SessionCounters& counted);
@@ -53,6 +70,22 @@ struct SessionSurroundings {
   SessionCounters& counters;
   bool draining = false;  ///< while it is true every reply closes its connection
 
+  /// Lets go of the sessions that wait to begin: there is no loop any more.
+  void forget_waiting() noexcept { to_begin_.clear(); }
+  /// Begins a session's exchange, now or in a later turn of the loop: those who have an answer at once must not wait
+  /// for a crowd of those who have not.
+  void begin(ClientSession& session);
+  /// Tells the log of a refusal, unless it has heard of many just now.
+  void log_refusal(std::string_view client_address, int status, std::string_view text);
+  /// Closes those who have read longest at something that memory is short of.
+  void relieve();
+  /// Sees to it that relieve() is called while anybody waits for a client to read.
+  void watch_readers();
+
+  /// Sessions that wait for their clients, and may be told to give back what they hold. Who waits longest is first.
+  boost::intrusive::list<BufferHold, boost::intrusive::constant_time_size<false>> holds;
+  std::size_t refused_now = 0;  ///< connections over the limit that are being told so
+
   std::unique_ptr<char[]> input;    ///< input_size bytes
   std::vector<http::Field> fields;  ///< of the head that is looked at
   std::string target;               ///< where a target had to be normalised
@@ -61,6 +94,15 @@ struct SessionSurroundings {
   /// States that are not in use: their memory serves the next exchange.
   std::vector<std::unique_ptr<ExchangeState>> spare_states;
   static constexpr std::size_t input_size = 64UL << 10;
+
+ private:
+  void begin_next();
+
+  std::deque<std::shared_ptr<ClientSession>> to_begin_;
+  unsigned begun_ = 0;  ///< in this turn
+  bool turn_is_watched_ = false;
+  Pace refusals_;
+  Deadline relief_;
 };
 
 class ClientSession final : public std::enable_shared_from_this<ClientSession>,
@@ -83,6 +125,7 @@ class ClientSession final : public std::enable_shared_from_this<ClientSession>,
 
  private:
   friend class ExchangeState;
+  friend struct SessionSurroundings;
   enum class Phase : unsigned char {
     reading,    ///< waits for a request, or for the rest of its head
     answering,  ///< a coroutine answers one; the stream is its own
@@ -93,6 +136,7 @@ class ClientSession final : public std::enable_shared_from_this<ClientSession>,
 
   void on_ready() noexcept override;
   void advance() noexcept;
+  void advance_later();
   bool step();
   void expire();
   void end();
@@ -110,7 +154,16 @@ class ClientSession final : public std::enable_shared_from_this<ClientSession>,
   void refuse_request(int status, std::string_view text);
   void refuse_malformed(ParseFault fault);
 
+  // What the client makes us hold.
+  bool hold(std::size_t bytes, bool gives_way);
+  bool hold_unsent();
+  void let_go() noexcept;
+  void let_reply_go();
+  [[nodiscard]] std::size_t freed_without_reply() const;
+  void give_way();
+
   // Answering.
+  void launch();
   Awaitable<void> answer();
   Awaitable<error_code> read_more(Milliseconds timeout);
   Awaitable<void> skip_rest_of_body();
@@ -123,6 +176,7 @@ class ClientSession final : public std::enable_shared_from_this<ClientSession>,
   bool discard();
   OutputQueue& output() noexcept;
   ExchangeState& state();
+  void own_state();
   void give_state_back() noexcept;
   [[nodiscard]] std::string_view connection_lines();
 
@@ -152,8 +206,9 @@ class ClientSession final : public std::enable_shared_from_this<ClientSession>,
   InputBuffer input_;
   std::chrono::steady_clock::time_point head_started_{};  ///< when the first part of an unfinished head was read
   std::size_t seen_ = 0;                                  ///< of an unfinished head, by find_head()
-  std::size_t discarded_ = 0;                             ///< while lingering
   std::unique_ptr<ExchangeState> state_;                  ///< null while nothing is answered or owed
+  std::unique_ptr<BufferHold> hold_;                      ///< null while the client does not keep us waiting
+  std::uint32_t discarded_ = 0;                           ///< while lingering
 
   // Of the present request.
   http::Version version_ = http::Version::http_1_1;
@@ -168,6 +223,7 @@ class ClientSession final : public std::enable_shared_from_this<ClientSession>,
   bool rest_is_kept_ = false;        ///< what is behind the request that is served lies in input_ already
   bool advancing_ = false;
   bool aborted_ = false;
+  bool is_refused_ = false;  ///< over the limit of connections: not among the open ones
 };
 
 }  // namespace larder::net

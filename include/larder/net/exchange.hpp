@@ -85,6 +85,8 @@ struct Exchange {
   std::uint64_t look_up = 0;
   /// Set by the handler: called (once) when the client is known to be gone before the reply was sent.
   std::function<void()> on_client_gone;
+  /// Set by the handler while it streams: as Handler::freed_without, for what it keeps itself.
+  std::function<std::size_t()> freed_without_reply = {};
 };
 
 /// The story, as callables. `answer_at_once` may answer a request without a body from memory (only with whole()) and
@@ -92,6 +94,11 @@ struct Exchange {
 struct Handler {
   std::function<bool(Exchange&)> answer_at_once;
   std::function<Awaitable<void>(Exchange&)> answer;
+  /// By how many bytes what replies keep in memory exceeds what it may; empty where nobody counts it.
+  std::function<std::size_t()> excess = {};
+  /// How many bytes would become free if this reply (WholeReply::retained, ::release) were let go of; 0 where others
+  /// keep them too. Empty where `excess` is.
+  std::function<std::size_t(const void* retained, void (*release)(const void*))> freed_without = {};
 };
 
 /// A complete reply with a short text body, for errors: "<status> <reason>\n<text>\n", Content-Type text/plain and

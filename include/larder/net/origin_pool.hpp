@@ -78,13 +78,16 @@ class OriginPool {
   OriginPool& operator=(const OriginPool&) = delete;
 
   /// A connection to the next server in turn that is not among `tried` nor paused (a paused one where there is no
-  /// other). `fresh`: do not reuse a kept connection. The server asked is appended to `tried`, also on failure.
-  /// Errors: Error::origin_* of unresolved, unreachable, connect_timeout, busy.
+  /// other). One that has no connection free is asked only where there is no other. `fresh`: do not reuse a kept
+  /// connection. The server asked is appended to `tried`, also on failure.
+  /// Errors: Error::origin_* of unresolved, unreachable, connect_timeout, queue_full, busy.
   Awaitable<Result<OriginLease>> acquire(TriedServers& tried, bool fresh);
   /// What acquire() would give at once: a kept connection. Empty where there is none; then `tried` stays as it is.
   /// `may_repeat`: the request can be sent again where the connection proves closed, so that what the loop has not
   /// heard of yet need not be asked of the kernel.
   OriginLease acquire_kept(TriedServers& tried, bool may_repeat);
+  /// Requests that wait for a connection now.
+  [[nodiscard]] std::size_t waiting() const noexcept;
   [[nodiscard]] std::size_t server_count() const noexcept { return servers_.size(); }
   [[nodiscard]] const OriginParameters& parameters() const noexcept { return parameters_; }
   [[nodiscard]] OriginCounters counters() const noexcept;
@@ -97,6 +100,9 @@ class OriginPool {
   friend class OriginLease;
   std::unique_ptr<OriginConnection> take_idle(OriginServer& server, bool may_repeat);
   void wake_next(OriginServer& server);
+  [[nodiscard]] bool is_full(const OriginServer& server) const noexcept {
+    return server.idle.empty() && server.open >= parameters_.connections;
+  }
   // The server whose turn it is; `next` becomes the turn after it.
   OriginServer& choose(const TriedServers& tried, std::size_t& next) const;
   Awaitable<error_code> resolve(OriginServer& server);

@@ -33,25 +33,40 @@ class OutputQueue {
   void sent(std::size_t n) noexcept;
   /// Drops everything and releases what was retained.
   void clear() noexcept;
-  /// Moves everything that `other` holds here. Only while this queue is empty.
-  void take(OutputQueue& other) noexcept;
+  /// Bytes of memory that the copies lie in.
+  [[nodiscard]] std::size_t memory() const noexcept { return memory_; }
+  /// Calls `visit(object, release)` for everything that is retained.
+  template <class Visit>
+  void each_retained(Visit visit) const {
+    for (const auto& kept : retained_) visit(kept.object, kept.release);
+  }
+  /// Moves everything that `other` holds here. Only while this queue is empty. Few bytes of copies are copied once
+  /// more: a queue that waits must not keep a large block for them.
+  void take(OutputQueue& other);
 
  private:
+  struct Block {
+    std::unique_ptr<char[]> bytes;
+    std::size_t size;
+  };
   struct Retained {
     const void* object;
     void (*release)(const void*);
   };
   char* scratch(std::size_t n);
+  void add_block();
+  [[nodiscard]] bool owns(const iovec& piece) const noexcept;
 
   std::size_t block_size_;
   std::vector<iovec> pieces_;
   std::size_t first_ = 0;
   std::size_t size_ = 0;
   std::vector<Retained> retained_;
-  std::vector<std::unique_ptr<char[]>> blocks_;  ///< block_size_ each; the first is kept between replies
-  std::vector<std::unique_ptr<char[]>> large_;
+  std::vector<Block> blocks_;  ///< the first is kept between replies
+  std::vector<Block> large_;
   std::size_t block_ = 0;
   std::size_t used_ = 0;
+  std::size_t memory_ = 0;
 };
 
 }  // namespace larder::net

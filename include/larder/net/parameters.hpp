@@ -13,14 +13,15 @@ using Milliseconds = std::chrono::milliseconds;
 
 /// Bounds on clients.
 struct ClientLimits {
-  std::size_t head_size = 64UL << 10;         ///< bytes of a request head; more is 431
-  std::size_t fields = 100;                   ///< field lines in a head, and in a trailer section; more is 431
-  std::size_t connections = 10000;            ///< open client connections of the process; more get 503 and close
-  Milliseconds header_timeout{10000};         ///< from the first byte of a head to its last; then 408
-  Milliseconds idle_timeout{75000};           ///< keep-alive connection without a request; then closed
-  Milliseconds io_timeout{30000};             ///< one read of a body or one write that makes no progress
-  std::size_t body_rate = 256;                ///< bytes per second a body must make on average, both ways; 0 for none
-  Milliseconds body_rate_grace{20000};        ///< time before the rate counts
+  std::size_t head_size = 64UL << 10;   ///< bytes of a request head; more is 431
+  std::size_t fields = 100;             ///< field lines in a head, and in a trailer section; more is 431
+  std::size_t connections = 10000;      ///< open client connections of the process; more get 503 and close
+  std::size_t buffers = 128UL << 20;    ///< bytes of unfinished heads, request bodies and unread replies, all together
+  Milliseconds header_timeout{10000};   ///< from the first byte of a head to its last; then 408
+  Milliseconds idle_timeout{75000};     ///< keep-alive connection without a request; then closed
+  Milliseconds io_timeout{30000};       ///< one read of a body or one write that makes no progress
+  std::size_t body_rate = 256;          ///< bytes per second a body must make on average, both ways; 0 for none
+  Milliseconds body_rate_grace{20000};  ///< time before the rate counts
   Milliseconds tunnel_idle_timeout{3600000};  ///< upgraded connection without traffic either way
   Milliseconds half_closed_timeout{
       30000};  ///< how long a reply may still take after the client closed its sending side
@@ -36,7 +37,8 @@ struct OriginParameters {
   Milliseconds idle_timeout{50000};        ///< how long an unused connection is kept
   std::size_t idle_connections = 64;       ///< kept per worker and server
   std::size_t connections = 1024;          ///< open per worker and server; more wait
-  Milliseconds queue_timeout{5000};        ///< how long a request waits for a connection; then 503
+  std::size_t queue = 1024;                ///< requests that wait, per worker and server; more get 503 at once
+  Milliseconds queue_timeout{1000};        ///< how long a request waits for a connection; then 503
   Milliseconds failed_server_pause{2000};  ///< a server that refused a connection is skipped for this long
   bool preserve_host = true;               ///< send the client's Host (true) or the server's own authority (false)
 };

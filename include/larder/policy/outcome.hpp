@@ -29,6 +29,7 @@ enum class NotStored : unsigned char {
   changed,                     ///< what was to be completed or confirmed has another validator or length by now
   purged_while_filling,        ///< a purge newer than the start of the fill names it
   fill_budget,                 ///< the memory budget for fills in progress is used up
+  slow_clients,                ///< clients that read slowly keep too much of what memory has let go of
   upgrade,                     ///< the connection was upgraded (101)
   count_                       ///< number of enumerators, not an outcome
 };

@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include "larder/net/pace.hpp"
+
 namespace larder::proxy {
 
 /// Thread-safe. One object per kind of error.
@@ -23,12 +25,8 @@ class ErrorLog {
 
  private:
   const std::string prefix_;
-  const unsigned burst_;
-  const std::chrono::milliseconds interval_;
   std::mutex mutex_;
-  unsigned allowed_;                                 ///< lines that may be logged now
-  std::chrono::steady_clock::time_point earned_at_;  ///< up to when `allowed_` was reckoned
-  std::uint64_t held_back_ = 0;
+  net::Pace pace_;
   std::atomic<std::uint64_t> total_{0};
 };
 

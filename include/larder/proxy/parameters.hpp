@@ -13,7 +13,7 @@ namespace larder::proxy {
 /// How the cache behaves, rules apart.
 struct CacheParameters {
   std::size_t max_object = 8UL << 20;     ///< bytes; larger bodies are relayed unstored
-  std::size_t fill_budget = 256UL << 20;  ///< bytes that all fills in progress may hold together
+  std::size_t fill_budget = 256UL << 20;  ///< bytes that all fills in progress may hold together; more is not stored
   std::chrono::seconds unstorable_memory{
       60};                           ///< how long a key is remembered as not storable, so that nobody queues for it
   std::string node_name = "Larder";  ///< name in Cache-Status and Via (RFC 9211, RFC 9110 §7.6.3); a token
@@ -31,6 +31,8 @@ struct RedisParameters {
   std::chrono::milliseconds deadline{100};     ///< the most that Redis may delay a client
   unsigned tries = 3;                          ///< per background operation (writes, purges), from retry_first on
   std::chrono::milliseconds retry_first{100};  ///< doubles
+  std::size_t write_budget =
+      64UL << 20;  ///< bytes of responses that wait to be written, over all workers; more are not
   store::CodecParameters codec;
   Coherence coherence = Coherence::bounded;
   std::chrono::milliseconds coherence_bound{1000};

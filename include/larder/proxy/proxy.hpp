@@ -49,6 +49,7 @@ struct Shared {
   store::DecodedBodies& decoded;
   PurgeBus* bus = nullptr;  ///< null without Redis
   ErrorLog& origin_errors;
+  ErrorLog& overload;  ///< requests that are refused because a limit is reached
 };
 
 /// Reads the clock once per decision; the pure layers get it as an argument.
@@ -215,6 +216,7 @@ class Proxy {
   bool answer_at_once(net::Exchange& exchange);
   bool serve_if_fresh(net::Exchange& exchange, const policy::Route& route, const store::StoredPtr& stored,
                       std::string_view tier);
+  [[nodiscard]] std::size_t freed_without(const void* retained, void (*release)(const void*)) const;
   [[nodiscard]] std::optional<policy::CacheKey> key_to_ask_redis_for(const net::Exchange& exchange);
   Awaitable<void> ask_redis_first(net::Exchange& exchange, policy::CacheKey key, const policy::Route& route);
   [[nodiscard]] store::StoredPtr acceptable_form(const Transaction& transaction, const store::StoredPtr& stored);
@@ -244,11 +246,13 @@ class Proxy {
   policy::NotStored judge(Leading& leading) const;
   Labels decline(Leading& leading, policy::NotStored reason);
   void stream(std::shared_ptr<Leading> shared_leading);
+  store::Append append(Leading& leading, std::string_view piece);
   Awaitable<void> pump(std::shared_ptr<Leading> leading);
   void finish_fill(Leading& leading);
   Awaitable<Followed> follow(net::Exchange& exchange, TransactionPtr transaction, store::FillReader& reader,
                              bool leads);
-  void reply_with_failure_of_fill(net::Exchange& exchange, const Transaction& transaction, int status, Labels labels);
+  void reply_with_failure_of_fill(net::Exchange& exchange, const Transaction& transaction, const store::FillView& view,
+                                  Labels labels);
   Followed serve_answer_of_fill(net::Exchange& exchange, const Transaction& transaction, const store::FillView& view,
                                 Labels labels);
   [[nodiscard]] std::optional<Followed> may_not_read(const Transaction& transaction, store::FillReader& reader,

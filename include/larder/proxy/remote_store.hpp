@@ -23,18 +23,16 @@
 
 namespace larder::proxy {
 
-/// Bytes of encoded responses that wait for Redis, over all workers; more are not written.
-inline constexpr std::size_t max_encoding_bytes = 64UL << 20;
-
 using SteadyTime = std::chrono::steady_clock::time_point;
 
 /// Used on its worker's thread.
 class RemoteStore {
  public:
-  /// `context`: the worker's; `encoding`: where bodies are compressed. All references must outlive the store.
+  /// `context`: the worker's; `encoding`: where bodies are compressed; `write_bytes`: what waits to be written, over
+  /// all workers (RedisParameters::write_budget). All references must outlive the store.
   RemoteStore(boost::asio::io_context& context, boost::asio::io_context& encoding, const RedisParameters& parameters,
               store::PurgeLog& log, PurgeBus& bus, WorkerCounters& counters, ErrorLog& errors,
-              std::atomic<std::size_t>& encoding_bytes);
+              std::atomic<std::size_t>& write_bytes);
   ~RemoteStore();
 
   void start() { connection_.start(); }
@@ -55,7 +53,8 @@ class RemoteStore {
   net::Awaitable<store::Lookup> find(std::string_view key, std::string_view canonical, http::FieldSpan request_fields,
                                      SteadyTime until);
 
-  /// Writes in the background, compressed off this thread, with its TTL in the same command.
+  /// Writes in the background, compressed off this thread, with its TTL in the same command. What it takes until the
+  /// last try is over counts; where that would be too much it is not written.
   void insert(store::StoredPtr stored);
 
   /// Makes a purge known to the fleet: within the deadline by Redis, else by the journal. It must have been applied to
@@ -87,8 +86,9 @@ class RemoteStore {
   [[nodiscard]] Found judge(std::string_view key, const redis::Reply& reply);
   const store::VaryMarker* choose(const Found& found, std::string_view canonical, http::FieldSpan request_fields,
                                   store::Lookup& lookup, unsigned& best_rank) const;
-  void write(std::shared_ptr<std::string> key, std::shared_ptr<std::string> record, std::int64_t ttl_seconds,
-             unsigned tries_left, std::chrono::milliseconds pause);
+  struct Writing;
+  void write(std::shared_ptr<const std::string> key, std::shared_ptr<const std::string> record,
+             std::int64_t ttl_seconds, unsigned tries_left, std::chrono::milliseconds pause);
   void failed(std::string_view what, std::string_view why);
 
   boost::asio::io_context& context_;
@@ -98,7 +98,7 @@ class RemoteStore {
   PurgeBus& bus_;
   WorkerCounters& counters_;
   ErrorLog& errors_;
-  std::atomic<std::size_t>& encoding_bytes_;
+  std::atomic<std::size_t>& write_bytes_;
   std::string run_id_;  ///< of the Redis this connection speaks to; empty until known
   bool run_known_ = false;
   std::atomic<bool> usable_{false};  ///< for other threads: connected, and the run is known

@@ -8,10 +8,13 @@
 //
 // Bytes live in segments that never move, so readers use views outside of the lock. Up to `max_object` everything is
 // kept; a body of unknown length that grows past it becomes unstorable, the table forgets the fill, and what all
-// present readers have read is dropped while the producer waits for the slowest one.
+// present readers have read is dropped while the producer waits for the slowest one. The same happens to a body for
+// which the budget of all fills has no room; such a fill holds a piece of the body at a time, and no more.
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -61,12 +64,13 @@ struct FillView {
   StoredPtr stored;                                           ///< `answered`, and `complete` where it was stored
   policy::CacheOutcome outcome = policy::CacheOutcome::miss;  ///< of `answered`
   int failure_status = 0;  ///< `failed`: 502, 503 or 504 for who has been told nothing yet
+  int failure_error = 0;   ///< `failed`: what the producer said beside
 };
 
 /// What became of an append.
 enum class Append : unsigned char {
   kept,      ///< go on
-  unstored,  ///< kept for the present readers, but the body has outgrown max_object: it will not be stored
+  unstored,  ///< kept for the present readers, but it will not be stored: too large, or over the budget of all fills
   wait,      ///< not taken: the slowest reader is too far behind; wait (on_space) and offer it again
   no_reader  ///< not taken: nobody reads and it cannot be stored; give up (who comes now is declined)
 };
@@ -74,7 +78,9 @@ enum class Append : unsigned char {
 /// Thread-safe. One producer, any number of readers.
 class Fill {
  public:
-  Fill(PurgeStamp stamp, std::size_t max_object, std::atomic<std::size_t>& bytes_in_fills);
+  /// `budget`: what `bytes_in_fills` should not exceed.
+  Fill(PurgeStamp stamp, std::size_t max_object, std::atomic<std::size_t>& bytes_in_fills,
+       std::size_t budget = std::numeric_limits<std::size_t>::max());
   ~Fill();
   Fill(const Fill&) = delete;
   Fill& operator=(const Fill&) = delete;
@@ -89,11 +95,16 @@ class Fill {
   void complete(StoredPtr stored, http::FieldSpan trailers = {});
   void answer(StoredPtr stored, policy::CacheOutcome outcome);
   void decline();
-  void fail(int status);
+  /// `error`: anything that the producer wants its followers to know; it means nothing here.
+  void fail(int status, int error = 0);
   /// What was published.
   [[nodiscard]] std::shared_ptr<const FillHead> head();
   /// The whole body, once; only before complete() and only while nothing was dropped. Null where it outgrew max_object.
   [[nodiscard]] SharedBody whole_body();
+  /// What complete() or answer() were given; null before.
+  [[nodiscard]] StoredPtr stored();
+  /// True where the body will not be stored because the budget of all fills was used up.
+  [[nodiscard]] bool is_over_budget();
   /// Called once when append() may succeed again or no reader is left.
   void on_space(Wake wake);
 
@@ -104,11 +115,18 @@ class Fill {
   void wake_readers(std::unique_lock<std::mutex>& lock);
   [[nodiscard]] std::uint64_t slowest() const noexcept;
   void drop_read_segments();
+  [[nodiscard]] std::uint64_t unread() const noexcept { return total_ - std::max(slowest(), dropped_); }
+  [[nodiscard]] std::uint64_t window() const noexcept;
+  std::string_view append_within_budget(std::string_view bytes);
+  void append_to_window(std::string_view bytes);
+  [[nodiscard]] bool add_segment(std::size_t capacity, bool within_budget);
+  void fill_last_segment(std::string_view& bytes);
   void end(FillPhase phase, std::unique_lock<std::mutex>& lock);
 
   const PurgeStamp stamp_;
   const std::size_t max_object_;
   std::atomic<std::size_t>& bytes_in_fills_;
+  const std::size_t budget_;
   std::size_t charged_ = 0;
 
   std::mutex mutex_;
@@ -117,12 +135,14 @@ class Fill {
   std::vector<std::shared_ptr<std::string>> segments_;
   std::uint64_t dropped_ = 0;  ///< bytes before the first segment
   std::uint64_t total_ = 0;    ///< bytes appended
-  bool outgrown_ = false;
+  bool outgrown_ = false;      ///< it will not be stored
+  bool over_budget_ = false;   ///< because the budget is used up
   std::shared_ptr<const http::FieldList> trailers_;
   bool abandoned_ = false;  ///< bytes were refused because nobody read: nobody can begin to read any more
   StoredPtr stored_;
   policy::CacheOutcome outcome_ = policy::CacheOutcome::miss;
   int failure_status_ = 502;
+  int failure_error_ = 0;
   std::uint64_t next_reader_ = 1;
   std::unordered_map<std::uint64_t, std::uint64_t> reader_offsets_;
   std::vector<std::pair<std::uint64_t, Wake>> waiting_;  ///< with the id of the reader that waits
@@ -157,7 +177,7 @@ class FillReader {
 enum class FillRole : unsigned char {
   lead,    ///< fetch, and tell the followers
   follow,  ///< another request is fetching the same
-  alone    ///< lately the answer proved not storable, or the budget is used up: fetch without leading anyone
+  alone    ///< lately the answer proved not storable: fetch without leading anyone
 };
 
 /// The role and its fill (null for `alone`).
@@ -186,7 +206,8 @@ class BudgetShare {
 /// The fills in progress, by canonical request. Thread-safe.
 class FillTable {
  public:
-  /// `max_object`: bytes; `budget`: bytes that all fills may hold together before new requests go alone.
+  /// `max_object`: bytes; `budget`: bytes that all fills may hold together. What comes when they are used up is relayed
+  /// and not stored.
   FillTable(std::size_t max_object, std::size_t budget);
 
   /// Joins or begins the fill of `canonical`. A fill that began before a purge of `subject` is not joined but replaced.
@@ -210,6 +231,7 @@ class FillTable {
   void forget_unstorable(std::string_view canonical);
 
   [[nodiscard]] std::size_t fills() const;
+  [[nodiscard]] std::size_t budget() const noexcept { return budget_; }
   [[nodiscard]] std::size_t bytes_in_fills() const noexcept { return bytes_in_fills_.load(std::memory_order_relaxed); }
 
  private:

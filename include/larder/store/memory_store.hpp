@@ -33,6 +33,7 @@ namespace larder::store {
 struct MemoryStoreParameters {
   std::size_t capacity = 256UL << 20;  ///< bytes; 0 switches the tier off
   std::size_t max_variants = 64;       ///< per resource; the oldest goes first
+  std::size_t outside = 128UL << 20;   ///< bytes of larger stored responses that are sent but not held, all together
 };
 
 /// What a look-up found: a live stored response (`none`), or the named reason why there is none.
@@ -80,12 +81,21 @@ class MemoryStore {
   /// sequence. `checked`: the sequence up to which the caller has already verified it (normally stamp.sequence).
   /// `none` where the store now holds it, or holds a variant in its place whose stamp is newer, which is never
   /// replaced; and where the tier is off, so that it says nothing of other tiers. Else purged_while_filling or
-  /// too_large (more than max_entry() bytes). A response is stored once, in one store: one that was stored before is
+  /// too_large (more than max_entry() bytes), or slow_clients, where what was let go of and is still being sent takes
+  /// too much (excess()). A response is stored once, in one store: one that was stored before is
   /// left as it is (`none`), also where it has gone since.
   policy::NotStored insert(StoredPtr response, std::uint64_t checked);
 
   /// Removes one stored response if it is still the one held (after undecodable or confirmed-dead findings).
   void erase(const StoredPtr& response);
+
+  /// True where it is held here now.
+  [[nodiscard]] bool holds(const StoredResponse& response) const;
+  /// By how many bytes StoredResponse::bytes_outside() exceeds MemoryStoreParameters::outside.
+  [[nodiscard]] std::size_t excess() const noexcept {
+    const auto outside = StoredResponse::bytes_outside();
+    return outside > parameters_.outside ? outside - parameters_.outside : 0;
+  }
 
   /// Walks entries stripe by stripe without holding more than one lock: calls `visit` for live entries whose key
   /// matches the glob, beginning after `cursor` (0 at first); stops at `limit`. Returns the next cursor, 0 at the end.

@@ -92,6 +92,7 @@ struct StoreLinks {
   std::uint64_t credit : 8 = 0;          ///< against eviction
   std::uint64_t priority : 4 = 0;        ///< policy::Priority
   std::uint64_t is_taken : 1 = 0;        ///< a store has it or had it
+  std::uint64_t is_held : 1 = 0;         ///< a store has it
   std::uint64_t hits : 40 = 0;
   std::uint64_t hash : hash_bits = 0;  ///< of the canonical request
 };
@@ -158,6 +159,9 @@ class StoredResponse : public boost::intrusive_ref_counter<StoredResponse, boost
   }
   /// Bytes of memory it takes, with what the allocator adds.
   [[nodiscard]] std::size_t memory_size() const noexcept;
+  /// Bytes of all stored responses of the process that no memory store holds: on their way in, or not stored or out
+  /// again while somebody sends them. Those with an inline body are not counted: they are copied when they are sent.
+  [[nodiscard]] static std::size_t bytes_outside() noexcept { return outside_.load(std::memory_order_relaxed); }
 
  private:
   friend class MemoryStore;
@@ -184,6 +188,9 @@ class StoredResponse : public boost::intrusive_ref_counter<StoredResponse, boost
   };
   class Builder;
 
+  /// A memory store holds it from now on, or does not any more. Called with the mutex of the response's stripe.
+  void note_held(bool is_held) const noexcept;
+
   explicit StoredResponse(const Builder& builder) noexcept;
   [[nodiscard]] const char* behind() const noexcept { return reinterpret_cast<const char*>(this + 1); }   // NOLINT
   [[nodiscard]] const Extra* extra() const noexcept { return reinterpret_cast<const Extra*>(behind()); }  // NOLINT
@@ -202,6 +209,8 @@ class StoredResponse : public boost::intrusive_ref_counter<StoredResponse, boost
   mutable StoreLinks links_;
   const std::uint32_t canonical_size_;
   const std::uint32_t head_size_;
+
+  static inline std::atomic<std::size_t> outside_{0};
 };
 
 }  // namespace larder::store

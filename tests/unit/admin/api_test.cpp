@@ -113,7 +113,7 @@ class Node {
       redis_parameters_.connection = server->tcp();
       bus_ = std::make_unique<proxy::PurgeBus>(io_, redis_parameters_, log_, nullptr, redis_errors_);
       remote_ = std::make_unique<proxy::RemoteStore>(io_, io_, redis_parameters_, log_, *bus_, counters_, redis_errors_,
-                                                     encoding_bytes_);
+                                                     write_bytes_);
       shared_.bus = bus_.get();
     }
     proxy_ = std::make_unique<proxy::Proxy>(shared_, io_, wheel_, pool_, remote_.get(), counters_);
@@ -207,7 +207,7 @@ class Node {
     if (in_memory) CHECK(memory_.insert(stored, stored->stamp().sequence) == policy::NotStored::none);
     if (in_redis) {
       remote_->insert(stored);
-      run_until([this] { return remote_->connection().counters().queued == 0 && encoding_bytes_ == 0; });
+      run_until([this] { return remote_->connection().counters().queued == 0 && write_bytes_ == 0; });
     }
   }
 
@@ -256,6 +256,7 @@ class Node {
   store::DecodedBodies decoded_;
   proxy::ErrorLog redis_errors_{"[CACHE ERROR]"};
   proxy::ErrorLog origin_errors_{"[ORIGIN ERROR]"};
+  proxy::ErrorLog overload_{"[OVERLOAD]"};
   proxy::Shared shared_{.rules = rules_with_types(),
                         .cache = {},
                         .log = log_,
@@ -264,10 +265,11 @@ class Node {
                         .variances = variances_,
                         .decoded = decoded_,
                         .bus = nullptr,
-                        .origin_errors = origin_errors_};
+                        .origin_errors = origin_errors_,
+                        .overload = overload_};
   proxy::WorkerCounters counters_{0};
   net::SessionCounters sessions_;
-  std::atomic<std::size_t> encoding_bytes_{0};
+  std::atomic<std::size_t> write_bytes_{0};
   proxy::RedisParameters redis_parameters_;
   std::unique_ptr<proxy::PurgeBus> bus_;
   std::unique_ptr<proxy::RemoteStore> remote_;

@@ -51,6 +51,9 @@ TEST_CASE("workers are added up, routes to their types") {
   b.count(CacheOutcome::bypass);
   b.count(policy::NotStored::no_store);
   a.count(policy::NotReused::stale);
+  a.count(proxy::Shed::origin_queue);
+  b.count(proxy::Shed::origin_queue);
+  b.redis_unwritten.add(7);
   a.routes[0].outcomes[static_cast<std::size_t>(CacheOutcome::hit)].add(3);
   b.routes[1].outcomes[static_cast<std::size_t>(CacheOutcome::hit)].add(1);
   b.routes[1].outcomes[static_cast<std::size_t>(CacheOutcome::miss)].add(2);
@@ -63,7 +66,8 @@ TEST_CASE("workers are added up, routes to their types") {
                         .redis = std::nullopt,
                         .fills_in_progress = 1,
                         .fill_bytes = 2,
-                        .sessions = {},
+                        .sessions = {.refused = 8, .shed_heads = 9, .shed_bodies = 10, .shed_readers = 11},
+                        .budgets = {{.name = "client.buffers", .bytes = 12, .limit = 13}},
                         .purge_log = {.epoch = ~std::uint64_t{0}, .clock = 4, .selectors = 5, .pending = 6},
                         .started = system_clock::time_point(seconds(100)),
                         .version = "1.2.3"};
@@ -99,6 +103,16 @@ TEST_CASE("workers are added up, routes to their types") {
   CHECK(json["not_stored"].size() == static_cast<std::size_t>(policy::NotStored::count_) - 1);
   CHECK(json["not_reused"].size() == static_cast<std::size_t>(policy::NotReused::count_) - 1);
   CHECK_FALSE(json["not_stored"].contains(""));
+  CHECK(json["shed"] == Json{{"connections", 8},
+                             {"unfinished_heads", 9},
+                             {"bodies", 10},
+                             {"slow_readers", 11},
+                             {"redis_writes", 7},
+                             {"origin_queue", 2},
+                             {"origin_queue_timeout", 0},
+                             {"client_buffers", 0},
+                             {"fill_budget", 0}});
+  CHECK(json["budgets"] == Json{{"client.buffers", {{"bytes", 12}, {"limit", 13}}}});
 }
 
 TEST_CASE("Redis is told of where there is one") {
@@ -111,6 +125,7 @@ TEST_CASE("Redis is told of where there is one") {
                         .fills_in_progress = 0,
                         .fill_bytes = 0,
                         .sessions = {},
+                        .budgets = {},
                         .purge_log = {},
                         .started = system_clock::time_point(seconds(100)),
                         .version = {}};

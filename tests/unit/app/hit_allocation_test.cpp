@@ -139,6 +139,7 @@ struct Site {
   store::VarianceIndex variances;
   store::DecodedBodies decoded;
   proxy::ErrorLog origin_errors{"[ORIGIN ERROR]"};
+  proxy::ErrorLog overload{"[OVERLOAD]"};
   proxy::Shared shared{.rules = {},
                        .cache = {},
                        .log = log,
@@ -146,7 +147,8 @@ struct Site {
                        .fills = fills,
                        .variances = variances,
                        .decoded = decoded,
-                       .origin_errors = origin_errors};
+                       .origin_errors = origin_errors,
+                       .overload = overload};
   std::unique_ptr<proxy::WorkerCounters> counters;
   std::unique_ptr<net::OriginPool> origins;
   std::unique_ptr<proxy::Proxy> story;

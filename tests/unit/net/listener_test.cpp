@@ -1,11 +1,13 @@
 #include "larder/net/listener.hpp"
 
+#include <algorithm>
 #include <doctest/doctest.h>
 #include <spdlog/spdlog.h>
 #include <string>
 #include <sys/resource.h>
 #include <vector>
 
+#include "larder/net/error.hpp"
 #include "larder/net/wait_point.hpp"
 
 #include "loopback.hpp"
@@ -24,6 +26,7 @@ struct Site {
     spdlog::set_level(spdlog::level::off);
     handler.answer_at_once = [](Exchange&) { return false; };
     handler.answer = [this](Exchange& exchange) -> Awaitable<void> {
+      ++begun;
       if (exchange.request.target == "/held") co_await go->wait();
       if (exchange.request.target == "/throws") throw std::runtime_error("thrown");
       reply_with_text(exchange.reply, 200, "answered");
@@ -48,6 +51,7 @@ struct Site {
   SessionCounters counters;
   Handler handler;
   std::shared_ptr<WaitPoint> go;
+  int begun = 0;
   std::unique_ptr<Listener> listener;
 };
 
@@ -71,7 +75,7 @@ TEST_CASE("sessions come and go") {
 TEST_CASE("over the limit: 503, and room again afterwards") {
   Site site;
   site.limits.connections = 2;
-  auto& listener = site.listen();
+  site.listen();
   auto first = site.connect();
   first.send(request);
   site.expect(first, "answered");
@@ -82,11 +86,251 @@ TEST_CASE("over the limit: 503, and room again afterwards") {
   site.expect(third, "HTTP/1.1 503 ");
   site.loop.run_until([&] { return third.is_over(); });
   CHECK(site.counters.refused.load() == 1);
+  CHECK(site.counters.open.load() == 2);
   first.close();
-  site.loop.run_until([&] { return listener.sessions() == 1; });
+  site.loop.run_until([&] { return site.counters.open.load() == 1; });
   auto fourth = site.connect();
   fourth.send(request);
   site.expect(fourth, "answered");
+}
+
+TEST_CASE("those who are told that there is no place take none, and a crowd of them is told at once") {
+  Site site;
+  site.limits.connections = 1;
+  auto& listener = site.listen();
+  auto first = site.connect();
+  first.send(request);
+  site.expect(first, "answered");
+  // They read what they are told, and stay.
+  std::vector<Peer> crowd;
+  for (int i = 0; i < 400; ++i) {
+    crowd.push_back(site.connect());
+    if (i % 50 == 49) site.loop.settle();
+  }
+  site.loop.run_until([&] { return site.counters.refused.load() == 400; });
+  int told = 0;
+  for (auto& client : crowd) told += client.has("HTTP/1.1 503 ") && client.has("Retry-After: 1\r\n") ? 1 : 0;
+  CHECK(told == 400);
+  CHECK(site.counters.open.load() == 1);
+  CHECK(listener.sessions() <= 257);
+  first.close();
+  site.loop.run_until([&] { return site.counters.open.load() == 0; });
+  auto next = site.connect();
+  next.send(request);
+  site.expect(next, "answered");
+}
+
+TEST_CASE("heads that do not end in time: each client is told, and no other") {
+  Site site;
+  site.limits.header_timeout = 50ms;
+  site.listen();
+  std::vector<Peer> clients;
+  for (int i = 0; i < 5; ++i) {
+    clients.push_back(site.connect());
+    clients.back().send("GET / HTTP/1.1\r\n");
+  }
+  for (auto& client : clients) {
+    site.loop.run_until([&] { return client.is_over(); });
+    const auto text = client.take();
+    CHECK(text.starts_with("HTTP/1.1 408 "));
+    CHECK(text.find("HTTP/1.1 ", 1) == std::string::npos);
+  }
+}
+
+TEST_CASE("unfinished heads have a budget: who has waited longest gives way") {
+  Site site;
+  site.limits.buffers = 80UL << 10;  // ten of the least
+  site.listen();
+  std::vector<Peer> clients;
+  for (int i = 0; i < 12; ++i) {
+    clients.push_back(site.connect());
+    clients.back().send("GET / HTTP/1.1\r\n");
+    site.loop.settle();
+  }
+  CHECK(site.counters.shed_heads.load() == 2);
+  CHECK(site.counters.buffered.load() <= site.limits.buffers);
+  for (std::size_t i = 0; i < clients.size(); ++i) {
+    CHECK(clients[i].has("HTTP/1.1 503 ") == (i < 2));
+    CHECK(clients[i].has("client.buffers") == (i < 2));
+  }
+  // The others are none the worse.
+  for (std::size_t i = 2; i < clients.size(); ++i) clients[i].send("Host: a\r\n\r\n");
+  for (std::size_t i = 2; i < clients.size(); ++i) site.expect(clients[i], "answered");
+  site.loop.run_until([&] { return site.counters.buffered.load() == 0; });
+}
+
+TEST_CASE("a head for which there is no room, with nobody to give way") {
+  Site site;
+  site.limits.buffers = 10000;
+  site.limits.head_size = 30000;
+  site.listen();
+  auto client = site.connect();
+  client.send("GET / HTTP/1.1\r\nX: " + std::string(20000, 'x'));
+  site.loop.run_until([&] { return client.is_over(); });
+  CHECK(client.has("HTTP/1.1 503 "));
+  CHECK(site.counters.shed_heads.load() == 1);
+  client.close();
+  site.loop.run_until([&] { return site.counters.open.load() == 0; });
+  CHECK(site.counters.buffered.load() == 0);
+}
+
+TEST_CASE("request bodies have a budget") {
+  Site site;
+  site.limits.buffers = 30000;
+  error_code ended;
+  site.handler.answer = [&](Exchange& exchange) -> Awaitable<void> {
+    while (exchange.body != nullptr) {
+      const auto piece = co_await exchange.body->read();
+      if (!piece) ended = piece.error();
+      if (!piece || piece->empty()) break;
+    }
+    reply_with_text(exchange.reply, ended ? 503 : 200, "answered");
+  };
+  site.listen();
+  const std::string head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n";
+  std::vector<Peer> clients;
+  for (int i = 0; i < 3; ++i) {
+    clients.push_back(site.connect());
+    clients.back().send(head);
+    site.loop.settle();
+  }
+  CHECK(site.counters.shed_bodies.load() == 0);
+  CHECK(site.counters.buffered.load() > 20000);
+  auto extra = site.connect();
+  extra.send(head);
+  site.expect(extra, "HTTP/1.1 503 ");
+  CHECK(ended == Error::client_buffers_full);
+  CHECK(site.counters.shed_bodies.load() == 1);
+  ended = {};
+  for (auto& client : clients) client.send(std::string(1000, 'b'));
+  for (auto& client : clients) site.expect(client, "HTTP/1.1 200 ");
+  site.loop.run_until([&] { return site.counters.buffered.load() == 0; });
+}
+
+TEST_CASE("replies that nobody reads have a budget: who has waited longest is cut short") {
+  Site site;
+  const std::string body(8UL << 20, 'b');
+  bool at_once = false;
+  SUBCASE("whole replies") { at_once = true; }
+  SUBCASE("streams") {}
+  site.handler.answer_at_once = [&](Exchange& exchange) {
+    if (!at_once) return false;
+    exchange.reply.whole({.head = "HTTP/1.1 200 OK\r\nContent-Length: 8388608\r\n", .more_lines = {}, .body = body});
+    return true;
+  };
+  site.handler.answer = [&](Exchange& exchange) -> Awaitable<void> {
+    exchange.reply.begin({.status = 200, .reason = {}, .version = http::Version::http_1_1, .fields = {}}, {},
+                         body.size());
+    if (co_await exchange.reply.write(body)) {
+      exchange.reply.cut_short();
+    } else {
+      exchange.reply.finish({});
+    }
+  };
+  site.limits.buffers = 32UL << 10;
+  site.listen();
+  std::vector<Peer> clients;
+  for (int i = 0; i < 10; ++i) {
+    clients.push_back(test::connect_to(site.listener->local_endpoint().port(), 4096));
+    clients.back().send(request);
+    site.loop.settle();
+  }
+  const auto shed = site.counters.shed_readers.load();
+  CHECK(shed > 0);
+  CHECK(shed < 10);
+  CHECK(site.counters.buffered.load() <= site.limits.buffers);
+  site.loop.run_until([&] { return site.counters.open.load() == 10 - shed; });
+  // The youngest are read to their end.
+  for (std::size_t i = shed; i < 10; ++i) {
+    std::size_t got = 0;
+    site.loop.run_until([&] {
+      got += clients[i].take().size();
+      return got > body.size() || clients[i].is_over();
+    });
+    CHECK(got > body.size());
+  }
+  site.loop.run_until([&] { return site.counters.buffered.load() == 0; });
+}
+
+TEST_CASE("where replies keep too much memory, those that have waited longest for their clients are cut short") {
+  Site site;
+  const std::string body(8UL << 20, 'b');
+  static std::size_t kept;
+  kept = 0;
+  site.handler.answer_at_once = [&](Exchange& exchange) {
+    const bool is_shared = exchange.request.target == "/shared";
+    if (!is_shared) kept += 100;
+    exchange.reply.whole({.head = "HTTP/1.1 200 OK\r\nContent-Length: 8388608\r\n",
+                          .more_lines = {},
+                          .body = body,
+                          .retained = is_shared ? static_cast<const void*>(&body) : &kept,
+                          .release = [](const void* object) { kept -= object == &kept ? 100 : 0; }});
+    return true;
+  };
+  site.handler.excess = [&] { return kept > 500 ? kept - 500 : 0; };
+  site.handler.freed_without = [](const void* object, void (*)(const void*)) {
+    return object == &kept ? std::size_t{100} : std::size_t{0};
+  };
+  site.listen();
+  std::vector<Peer> clients;
+  for (int i = 0; i < 12; ++i) {
+    clients.push_back(test::connect_to(site.listener->local_endpoint().port(), 4096));
+    clients.back().send(i < 4 ? "GET /shared HTTP/1.1\r\nHost: a\r\n\r\n" : request);
+    site.loop.settle();
+  }
+  site.loop.run_until([&] { return kept <= 500; });
+  CHECK(kept == 500);
+  CHECK(site.counters.shed_readers.load() == 3);
+  site.loop.run_until([&] { return site.counters.open.load() == 9; });
+  // The first, who have waited longest, keep nothing that others do not keep too.
+  for (std::size_t i = 0; i < 7; ++i) {
+    std::size_t got = 0;
+    site.loop.run_until([&] {
+      got += clients[i].take().size();
+      return got > body.size() || clients[i].is_over();
+    });
+    CHECK((got > body.size()) == (i < 4));
+  }
+}
+
+TEST_CASE("a crowd of requests that must wait does not keep the others waiting") {
+  Site site;
+  std::vector<std::string> order;
+  site.handler.answer_at_once = [&](Exchange& exchange) {
+    if (exchange.request.target != "/at-once") return false;
+    order.emplace_back("at once");
+    reply_with_text(exchange.reply, 200, "answered");
+    return true;
+  };
+  site.handler.answer = [&](Exchange& exchange) -> Awaitable<void> {
+    order.emplace_back("begun");
+    reply_with_text(exchange.reply, 200, "answered");
+    co_return;
+  };
+  site.listen();
+  std::vector<Peer> crowd;
+  for (int i = 0; i < 200; ++i) crowd.push_back(site.connect());
+  auto other = site.connect();
+  site.loop.run_until([&] { return site.counters.open.load() == 201; });
+  for (auto& client : crowd) client.send(request);
+  other.send("GET /at-once HTTP/1.1\r\nHost: a\r\n\r\n");
+  site.expect(other, "answered");
+  const auto at = static_cast<std::size_t>(std::ranges::find(order, "at once") - order.begin());
+  CHECK(at <= 128);
+  for (auto& client : crowd) site.expect(client, "answered");
+  CHECK(order.size() == 201);
+}
+
+TEST_CASE("requests that have not begun go with the listener") {
+  Site site;
+  site.listen();
+  std::vector<Peer> crowd;
+  for (int i = 0; i < 200; ++i) crowd.push_back(site.connect());
+  site.loop.run_until([&] { return site.counters.open.load() == 200; });
+  for (auto& client : crowd) client.send("GET /held HTTP/1.1\r\nHost: a\r\n\r\n");
+  while (site.begun == 0) site.loop.context.run_one_for(2ms);
+  site.listener->abort();
+  site.listener.reset();
 }
 
 TEST_CASE("a port in use, and one that is shared") {

@@ -341,6 +341,78 @@ TEST_CASE("waiting has a deadline") {
   CHECK(site.acquire().lease);
 }
 
+TEST_CASE("as many wait as may, and more are refused at once") {
+  PeerListener origin;
+  Site site({origin.url()});
+  site.parameters.connections = 1;
+  site.parameters.queue = 2;
+  site.parameters.queue_timeout = 10s;
+  auto held = std::move(site.acquire().lease);
+  auto first = site.begin();
+  auto second = site.begin();
+  site.loop.settle();
+  CHECK(site.pool->waiting() == 2);
+  const auto start = Clock::now();
+  CHECK(site.acquire().error == Error::origin_queue_full);
+  CHECK(Clock::now() - start < 1s);
+  held.give_back();
+  site.loop.run_until([&] { return first->done; });
+  CHECK(first->lease);
+  CHECK(site.pool->waiting() == 1);
+  // There is a place again.
+  auto third = site.begin();
+  site.loop.settle();
+  CHECK(!third->done);
+  site.parameters.queue = 0;
+  CHECK(site.acquire().error == Error::origin_queue_full);
+  first.reset();
+  site.loop.run_until([&] { return second->done; });
+  second.reset();
+  site.loop.run_until([&] { return third->done; });
+  CHECK(third->lease);
+}
+
+TEST_CASE("who comes later does not go before those who wait") {
+  PeerListener origin;
+  Site site({origin.url()});
+  site.parameters.connections = 1;
+  site.parameters.queue_timeout = 10s;
+  auto held = std::move(site.acquire().lease);
+  auto peer = origin.accept(site.loop);
+  auto first = site.begin();
+  site.loop.settle();
+  site.answer(held, peer);
+  held.give_back();
+  // It is free now, but not for us: who waits for it has not run yet.
+  TriedServers tried;
+  CHECK(!site.pool->acquire_kept(tried, false));
+  auto later = site.begin();
+  site.loop.run_until([&] { return first->done; });
+  CHECK(first->lease.is_reused());
+  site.loop.settle();
+  CHECK(!later->done);
+  first.reset();
+  site.loop.run_until([&] { return later->done; });
+}
+
+TEST_CASE("a server that has a connection free is preferred to one that has none") {
+  PeerListener a;
+  PeerListener b;
+  Site site({a.url(), b.url()});
+  site.parameters.connections = 2;
+  std::vector<OriginLease> leases;
+  for (int i = 0; i < 2; ++i) leases.push_back(std::move(site.acquire().lease));
+  // One of the first server comes back broken: only that one has room.
+  leases.push_back(std::move(site.acquire().lease));
+  leases.push_back(std::move(site.acquire().lease));
+  const auto port = leases[0].server().port;
+  leases[0].give_back();
+  for (int i = 0; i < 3; ++i) {
+    auto lease = std::move(site.acquire().lease);
+    CHECK(lease.server().port == port);
+  }
+}
+
 TEST_CASE("a lease in a coroutine that the context destroys after the pool") {
   PeerListener origin;
   auto site = std::make_unique<Site>(std::vector{origin.url()});

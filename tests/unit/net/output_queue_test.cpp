@@ -68,6 +68,48 @@ TEST_CASE("what is retained is released once, when all was sent or dropped") {
   CHECK(destroyed.released == 1);
 }
 
+TEST_CASE("what is taken over takes no more memory than it needs") {
+  OutputQueue shared(64UL << 10);
+  const std::string body(100000, 'b');
+  Object object;
+  shared.add_copy("head");
+  shared.add_view(body);
+  shared.retain(&object, Object::release);
+  CHECK(shared.memory() == 64UL << 10);
+  OutputQueue own;
+  CHECK(own.memory() == 0);
+  shared.sent(2);
+  own.take(shared);
+  CHECK(content(own) == "ad" + body);
+  CHECK(own.memory() == 4096);
+  CHECK(shared.empty());
+  int retained = 0;
+  own.each_retained([&](const void* kept, void (*)(const void*)) { retained += kept == &object ? 1 : 0; });
+  CHECK(retained == 1);
+  own.add_copy("end");
+  own.sent(own.size() - 3);
+  CHECK(content(own) == "end");
+  CHECK(object.released == 0);
+  own.clear();
+  CHECK(object.released == 1);
+
+  // Much of it comes as it is, and nothing of it stays.
+  for (int i = 0; i < 100; ++i) shared.add_copy(std::string(3000, 'c'));
+  const auto all = content(shared);
+  const auto memory = shared.memory();
+  CHECK(memory >= all.size());
+  own.take(shared);
+  CHECK(content(own) == all);
+  CHECK(own.memory() >= memory);
+  CHECK(shared.memory() <= 64UL << 10);
+  own.add_copy("end");
+  CHECK(content(own) == all + "end");
+  own.clear();
+  CHECK(own.memory() <= 4096);
+  shared.add_copy("again");
+  CHECK(content(shared) == "again");
+}
+
 TEST_CASE("copies of any size, sent in steps of any size, come out as they went in") {
   std::mt19937 random(1);
   for (int round = 0; round < 50; ++round) {

@@ -499,30 +499,103 @@ TEST_CASE("what proved not storable is fetched by each alone, for a while") {
   CHECK(t.join("y").role == FillRole::lead);
 }
 
-TEST_CASE("fills have a budget") {
+TEST_CASE("a body for which the budget has no room streams piece by piece, and is not stored") {
+  std::atomic<std::size_t> bytes{0};
+  constexpr std::size_t budget = 256UL << 10;
+  const auto body = pattern(2UL << 20);
+  const auto piece_at = [&](std::size_t at) { return std::string_view(body).substr(at, 64UL << 10); };
+
+  SUBCASE("its length is known") {
+    const auto fill = std::make_shared<Fill>(PurgeStamp{}, 8UL << 20, bytes, budget);
+    FillReader reader(fill);
+    fill->publish_head(head_of(body.size()));
+    std::string got;
+    for (std::size_t at = 0; at < body.size();) {
+      const auto appended = fill->append(piece_at(at));
+      if (appended == Append::wait) {
+        int woken = 0;
+        fill->on_space([&] { ++woken; });
+        CHECK(woken == 0);
+        got += read_all(reader);
+        CHECK(woken == 1);
+        continue;
+      }
+      CHECK(appended == Append::unstored);
+      at += piece_at(at).size();
+      CHECK(bytes <= budget + (128UL << 10));
+    }
+    CHECK(fill->is_over_budget());
+    CHECK(fill->whole_body() == nullptr);
+    got += read_all(reader);
+    CHECK(got == body);
+  }
+  SUBCASE("others use it up meanwhile") {
+    const auto fill = std::make_shared<Fill>(PurgeStamp{}, 8UL << 20, bytes, budget);
+    FillReader reader(fill);
+    fill->publish_head(head_of());
+    CHECK(fill->append(piece_at(0)) == Append::kept);
+    bytes += budget;
+    CHECK(fill->append(piece_at(64UL << 10)) == Append::wait);
+    auto got = read_all(reader);
+    CHECK(fill->append(piece_at(64UL << 10)) == Append::unstored);
+    // While others take it all, one piece at a time; then some again.
+    CHECK(fill->append(piece_at(128UL << 10)) == Append::wait);
+    bytes -= budget;
+    CHECK(fill->append(piece_at(128UL << 10)) == Append::unstored);
+    CHECK(fill->append(piece_at(192UL << 10)) == Append::unstored);
+    got += read_all(reader);
+    CHECK(got == body.substr(0, 256UL << 10));
+    CHECK_FALSE(FillReader(fill).view().phase == FillPhase::streaming);
+  }
+  SUBCASE("nobody reads it") {
+    const auto fill = std::make_shared<Fill>(PurgeStamp{}, 8UL << 20, bytes, budget);
+    fill->publish_head(head_of(body.size()));
+    CHECK(fill->append(piece_at(0)) == Append::no_reader);
+    CHECK(fill->is_over_budget());
+  }
+  SUBCASE("many at once stay within it, but for a piece each") {
+    std::vector<std::shared_ptr<Fill>> fills;
+    std::vector<std::unique_ptr<FillReader>> readers;
+    for (int i = 0; i < 50; ++i) {
+      fills.push_back(std::make_shared<Fill>(PurgeStamp{}, 8UL << 20, bytes, budget));
+      readers.push_back(std::make_unique<FillReader>(fills.back()));
+      fills.back()->publish_head(head_of());
+    }
+    for (std::size_t at = 0; at < body.size(); at += 64UL << 10) {
+      for (const auto& fill : fills) (void)fill->append(piece_at(at));
+    }
+    CHECK(bytes <= budget + 50 * (64UL << 10));
+    readers.clear();
+  }
+  CHECK(bytes == 0);
+}
+
+TEST_CASE("fills have a budget: over it they are still led and followed, but not kept") {
   Table t;
   std::vector<FillTicket> tickets;
+  std::vector<std::unique_ptr<FillReader>> readers;
   int n = 0;
   for (;;) {
     tickets.push_back(t.join(std::to_string(n++)));
-    if (tickets.back().role != FillRole::lead) break;
+    REQUIRE(tickets.back().role == FillRole::lead);
+    readers.push_back(std::make_unique<FillReader>(tickets.back().fill));
     tickets.back().fill->publish_head(head_of());
-    tickets.back().fill->append("x");
+    if (tickets.back().fill->append("x") != Append::kept) break;
     REQUIRE(n < 1000);
   }
-  CHECK(tickets.back().role == FillRole::alone);
-  CHECK(t.table.bytes_in_fills() > (1U << 20));
+  CHECK(n > 10);
+  CHECK(t.table.bytes_in_fills() <= t.table.budget() + (64UL << 10));
+  // One that only waits holds nothing: a crowd has one question.
+  CHECK(t.join("new").role == FillRole::lead);
+  CHECK(t.join("new").role == FillRole::follow);
   CHECK(t.table.unlisted(t.log.stamp()) == nullptr);
-  CHECK(t.join("0").role == FillRole::follow);  // following costs nothing
-  for (int i = 0; i < n; ++i) {
-    const auto at = static_cast<std::size_t>(i);
-    if (tickets[at].fill) t.table.leave(std::to_string(i), tickets[at].fill);
-  }
+  for (int i = 0; i < n; ++i) t.table.leave(std::to_string(i), tickets[static_cast<std::size_t>(i)].fill);
+  readers.clear();
   tickets.clear();
   CHECK(t.table.bytes_in_fills() == 0);
   const auto alone = t.table.unlisted(t.log.stamp());
   REQUIRE(alone);
-  CHECK(t.table.fills() == 0);
+  CHECK(t.table.fills() == 1);
 }
 
 TEST_CASE("joining from many threads: one leads") {

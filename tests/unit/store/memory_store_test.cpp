@@ -591,6 +591,41 @@ TEST_CASE("a response is stored once: one that has gone does not come back") {
   CHECK(store.counters().entries == 0);
 }
 
+TEST_CASE("what is let go of and still in use counts, and while it is too much nothing is stored") {
+  PurgeLog log(1);
+  const auto before = StoredResponse::bytes_outside();
+  {
+    MemoryStore store({.capacity = 4UL << 20, .max_variants = 64, .outside = before + (1UL << 20)}, log);
+    std::vector<StoredPtr> sent;
+    // Each takes the place of the one before, which somebody still sends.
+    auto stored = NotStored::none;
+    for (int i = 0; i < 100 && stored == NotStored::none; ++i) {
+      auto next = response(log, "large", 100000);
+      stored = put(store, next);
+      CHECK(store.holds(*next) == (stored == NotStored::none));
+      sent.push_back(std::move(next));
+    }
+    CHECK(stored == NotStored::slow_clients);
+    CHECK(store.excess() > 0);
+    CHECK(sent.size() >= 10);
+    CHECK(sent.size() <= 13);
+    CHECK_FALSE(store.holds(*sent.front()));
+    // What is held counts in the store, not outside.
+    const auto& held = *sent[sent.size() - 2];
+    CHECK(store.holds(held));
+    CHECK(StoredResponse::bytes_outside() - before == (sent.size() - 1) * held.memory_size());
+    CHECK(put(store, response(log, "other", 100000)) == NotStored::slow_clients);
+    sent.clear();
+    CHECK(store.excess() == 0);
+    CHECK(StoredResponse::bytes_outside() == before);
+    CHECK(put(store, response(log, "other", 100000)) == NotStored::none);
+    // Small ones are copied when they are sent.
+    const auto small = response(log, "small");
+    CHECK(StoredResponse::bytes_outside() == before);
+  }
+  CHECK(StoredResponse::bytes_outside() == before);
+}
+
 TEST_CASE("variants come page by page too") {
   PurgeLog log(1);
   MemoryStore store({}, log);
