@@ -80,7 +80,7 @@ struct Proxy::Leading {
   OriginResponse response;
   std::shared_ptr<Completion> completion;  ///< the answer is the missing part of what is stored
   bool is_unstored = false;                ///< the body streams, but will not be stored
-  std::string_view offered;                ///< a piece of the body that the fill had no room for
+  std::string_view offered;                ///< what of the body is at hand and not in the fill yet
   bool has_part = false;                   ///< it is the missing part of what the client wants a range of
   policy::Lifetime lifetime;               ///< of what may be stored
   std::optional<std::uint64_t> length;
@@ -501,17 +501,18 @@ void Proxy::stream(std::shared_ptr<Leading> shared_leading) {
   head.shared_fields = policy::stored_fields(head.fields, t.route().store);
   head.lifetime = leading.lifetime;
   fill->publish_head(std::move(head));
-  if (completion) (void)append(leading, completion->before);
   auto& connection = response.lease.connection();
-  while (!connection.body_done()) {
+  auto& offered = leading.offered;
+  if (completion) offered = completion->before;
+  // All of it is taken where nothing is in the way.
+  while (offered.empty() || append(leading, offered) == store::Append::kept) {
+    if (!offered.empty()) continue;
+    if (connection.body_done()) break;
     const auto piece = connection.buffered_body();
     if (!piece || piece->empty()) break;
-    if (!is_taken(append(leading, *piece))) {
-      leading.offered = *piece;
-      break;
-    }
+    offered = *piece;
   }
-  if (connection.body_done() && leading.offered.empty() && !completion) {
+  if (connection.body_done() && offered.empty() && !completion) {
     // The usual answer of an API: all of it came with its head.
     finish_fill(leading);
     response.lease.give_back();
@@ -520,18 +521,20 @@ void Proxy::stream(std::shared_ptr<Leading> shared_leading) {
   asio::co_spawn(context_.get_executor(), pump(std::move(shared_leading)), asio::detached);
 }
 
-// Offers a piece of the body to the fill. Once the body will not be stored, nobody new shall wait for it.
-store::Append Proxy::append(Leading& leading, std::string_view piece) {
+// Offers the beginning of `rest` to the fill, and takes off it what the fill has taken. Once the body will not be
+// stored, nobody new shall wait for it.
+store::Append Proxy::append(Leading& leading, std::string_view& rest) {
+  const auto piece = rest.substr(0, leading.fill->most_at_once());
   const auto appended = leading.fill->append(piece);
-  if (appended != store::Append::kept && !std::exchange(leading.is_unstored, true)) {
-    // What there was no room for now may be stored another time.
-    const bool is_large = !leading.fill->is_over_budget();
-    counters_.count(is_large ? policy::NotStored::too_large : policy::NotStored::fill_budget);
-    leading.leadership.leave();
-    if (is_large) {
-      shared_.fills.remember_unstorable(leading.transaction->key.canonical,
-                                        wall_clock() + shared_.cache.unstorable_memory);
-    }
+  if (is_taken(appended)) rest.remove_prefix(piece.size());
+  if (appended == store::Append::kept || std::exchange(leading.is_unstored, true)) return appended;
+  // What there was no room for now may be stored another time.
+  const bool is_large = !leading.fill->is_over_budget();
+  counters_.count(is_large ? policy::NotStored::too_large : policy::NotStored::fill_budget);
+  leading.leadership.leave();
+  if (is_large) {
+    shared_.fills.remember_unstorable(leading.transaction->key.canonical,
+                                      wall_clock() + shared_.cache.unstorable_memory);
   }
   return appended;
 }
@@ -549,9 +552,11 @@ Proxy::Awaitable<void> Proxy::pump(std::shared_ptr<Leading> leading) {
     const bool is_next = connection.body_done() && leading->completion;
     return is_next ? std::exchange(leading->completion->behind, {}) : std::string_view{};
   };
-  auto offered = leading->offered.empty() ? behind() : leading->offered;
-  while (!offered.empty() || !connection.body_done()) {
+  auto& offered = leading->offered;
+  for (;;) {
+    if (offered.empty()) offered = behind();
     if (offered.empty()) {
+      if (connection.body_done()) break;
       const auto piece = co_await connection.read_body();
       if (!piece) {
         response.error = piece.error();
@@ -562,18 +567,17 @@ Proxy::Awaitable<void> Proxy::pump(std::shared_ptr<Leading> leading) {
         co_return;
       }
       offered = *piece;
+      continue;
     }
-    auto appended = append(*leading, offered);
-    while (appended == store::Append::wait) {
-      fill->on_space([space] { space->notify(); });
-      co_await space->wait();
-      appended = append(*leading, offered);
-    }
+    const auto appended = append(*leading, offered);
     if (appended == store::Append::no_reader) {
       leadership.decline();  // who has joined meanwhile goes on alone
       co_return;
     }
-    offered = behind();
+    if (appended == store::Append::wait) {
+      fill->on_space([space] { space->notify(); });
+      co_await space->wait();
+    }
   }
   finish_fill(*leading);
 }

@@ -10,6 +10,10 @@ namespace {
 constexpr std::size_t segment_size = 64UL << 10;
 // How far the producer may run ahead of the slowest reader once the body can no longer be stored.
 constexpr std::size_t usual_window = 1UL << 20;
+// What is taken at a time of a body for which the budget has no room; and while the budget is nearly used up.
+constexpr std::size_t least_piece = 16UL << 10;
+constexpr std::size_t careful_piece = 64UL << 10;
+constexpr std::size_t nearly_used_up = 1UL << 20;
 }  // namespace
 
 Fill::Fill(PurgeStamp stamp, std::size_t max_object, std::atomic<std::size_t>& bytes_in_fills, std::size_t budget)
@@ -74,7 +78,8 @@ Append Fill::append(std::string_view bytes) {
     }
     drop_read_segments();
     // Of what is taken in part, the rest must be taken too.
-    if (left.size() == bytes.size() && unread() > window()) return Append::wait;
+    const bool is_offered_too_much = over_budget_ && left.size() > least_piece;
+    if (left.size() == bytes.size() && (unread() > window() || is_offered_too_much)) return Append::wait;
     append_to_window(left);
   }
   const auto result = outgrown_ ? Append::unstored : Append::kept;
@@ -103,7 +108,7 @@ std::string_view Fill::append_within_budget(std::string_view bytes) {
 void Fill::append_to_window(std::string_view bytes) {
   while (!bytes.empty()) {
     if (segments_.empty() || segments_.back()->size() == segments_.back()->capacity()) {
-      (void)add_segment(segment_size, false);
+      (void)add_segment(over_budget_ ? least_piece : segment_size, false);
     }
     fill_last_segment(bytes);
   }
@@ -120,6 +125,13 @@ bool Fill::add_segment(std::size_t capacity, bool within_budget) {
   charged_ += bytes;
   segments_.push_back(std::move(segment));
   return true;
+}
+
+std::size_t Fill::most_at_once() {
+  const std::unique_lock lock(mutex_);
+  if (over_budget_) return least_piece;
+  const bool is_nearly_used_up = bytes_in_fills_.load(std::memory_order_relaxed) + nearly_used_up > budget_;
+  return is_nearly_used_up ? careful_piece : std::numeric_limits<std::size_t>::max();
 }
 
 StoredPtr Fill::stored() {

@@ -293,8 +293,8 @@ policy::NotStored MemoryStore::insert(StoredPtr response, std::uint64_t checked)
   const auto hash = keyed_hash(entry.canonical());
   const auto charge = charge_of(entry);
   if (charge > max_entry()) return policy::NotStored::too_large;
-  // Each insertion may let go of something that a slow client then keeps.
-  if (excess() > charge) return policy::NotStored::slow_clients;
+  // What goes for its sake may be kept by a slow client, and is as large at least.
+  if (excess() > 0) return policy::NotStored::slow_clients;
   auto& stripe = stripe_of(hash);
   reserve(charge, stripe);
   struct Reservation {

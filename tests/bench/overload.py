@@ -452,7 +452,7 @@ def fills(given, origin, cores):
     crowd.run(given.seconds, tick=run.tick)
     stats = run.larder.stats()
     # What is read ahead of each origin connection, and a piece beyond the budget.
-    within = run.report("fills", crowd, beside=run.clients * (576 << 10))
+    within = run.report("fills", crowd, beside=run.clients * (320 << 10))
     print(f"    relayed and not stored for want of room: {stats['not_stored']['fill_budget']}", flush=True)
     crowd.close()
     run.close()

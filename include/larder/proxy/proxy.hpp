@@ -246,7 +246,7 @@ class Proxy {
   policy::NotStored judge(Leading& leading) const;
   Labels decline(Leading& leading, policy::NotStored reason);
   void stream(std::shared_ptr<Leading> shared_leading);
-  store::Append append(Leading& leading, std::string_view piece);
+  store::Append append(Leading& leading, std::string_view& rest);
   Awaitable<void> pump(std::shared_ptr<Leading> leading);
   void finish_fill(Leading& leading);
   Awaitable<Followed> follow(net::Exchange& exchange, TransactionPtr transaction, store::FillReader& reader,

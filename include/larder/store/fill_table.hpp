@@ -71,7 +71,8 @@ struct FillView {
 enum class Append : unsigned char {
   kept,      ///< go on
   unstored,  ///< kept for the present readers, but it will not be stored: too large, or over the budget of all fills
-  wait,      ///< not taken: the slowest reader is too far behind; wait (on_space) and offer it again
+  wait,      ///< not taken: the slowest reader is too far behind, or it is more than may be offered; wait (on_space)
+             ///< and offer it again, as much as most_at_once() says
   no_reader  ///< not taken: nobody reads and it cannot be stored; give up (who comes now is declined)
 };
 
@@ -91,6 +92,8 @@ class Fill {
   // The producer's side.
   void publish_head(FillHead head);
   Append append(std::string_view bytes);
+  /// How many bytes may be offered in one piece: few where the budget is used up.
+  [[nodiscard]] std::size_t most_at_once();
   /// All bytes were appended; `stored` may be null where the response was not stored after all.
   void complete(StoredPtr stored, http::FieldSpan trailers = {});
   void answer(StoredPtr stored, policy::CacheOutcome outcome);
