@@ -50,6 +50,13 @@ config::Settings within_descriptor_limit(config::Settings settings) {
   return settings;
 }
 
+// What memory lets go of for the sake of one response is as large as two of the largest at the most, and one more may
+// be on its way: so that the bound is kept, the store acts at half of it.
+store::MemoryStoreParameters with_headroom(store::MemoryStoreParameters memory) {
+  memory.outside /= 2;
+  return memory;
+}
+
 // Where undelivered purges are kept unless the configuration says where: one file per listening port, in the first of
 // the places that systemd, the user's session or the system provide for state.
 std::filesystem::path default_journal(const net::Endpoint& listen) {
@@ -110,7 +117,7 @@ struct Server::Impl {
   Impl(config::Settings given, std::string version)
       : settings(within_descriptor_limit(std::move(given))),
         log(proxy::random_number()),
-        memory(settings.memory, log),
+        memory(with_headroom(settings.memory), log),
         fills(settings.cache.max_object, settings.cache.fill_budget),
         redis_errors("[CACHE ERROR]", 5, std::chrono::seconds(1)),
         origin_errors("[ORIGIN ERROR]", 50, std::chrono::milliseconds(100)),

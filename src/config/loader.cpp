@@ -226,9 +226,9 @@ class Loader {
       fault(place_of("cache.fill_budget"), "cache.fill_budget is smaller than cache.max_object",
             "make it " + show_size(settings_.cache.max_object) + " at least");
     }
-    if (settings_.memory.outside < settings_.cache.max_object) {
-      fault(place_of("memory.outside"), "memory.outside is smaller than cache.max_object",
-            "make it some times " + show_size(settings_.cache.max_object) + ": what is being stored counts as well");
+    if (settings_.memory.outside / 4 < settings_.cache.max_object) {
+      fault(place_of("memory.outside"), "memory.outside is smaller than four times cache.max_object",
+            "make it " + show_size(4 * settings_.cache.max_object) + " at least: what is being stored counts as well");
     }
     if (settings_.client.buffers < settings_.client.head_size) {
       fault(place_of("client.buffers"), "client.buffers is smaller than client.head_size",

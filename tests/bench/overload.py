@@ -376,7 +376,7 @@ def misses(given, origin, cores, name="misses", again=1.0):
     settings = """
 origin: { connections: 256, queue: 256 }
 client: { buffers: 16MiB }
-memory: { capacity: 32MiB, outside: 8MiB }
+memory: { capacity: 32MiB, outside: 32MiB }
 cache: { fill_budget: 16MiB }
 """
     run = Run(given, origin, cores, settings)
@@ -396,7 +396,7 @@ def rude(given, origin, cores):
 
 def heads(given, origin, cores):
     run = Run(given, origin, cores, "client: { buffers: 16MiB, header_timeout: 1m }\nmemory: { capacity: 16MiB, "
-                                    "outside: 8MiB }\ncache: { fill_budget: 8MiB }\n")
+                                    "outside: 32MiB }\ncache: { fill_budget: 8MiB }\n")
     run.clients = given.clients
     begun = b"GET / HTTP/1.1\r\nHost: overload\r\nX: " + b"x" * 12000
     crowd = Crowd(run.larder.port, given.clients, lambda n: begun)
@@ -408,7 +408,7 @@ def heads(given, origin, cores):
 
 
 def bodies(given, origin, cores):
-    run = Run(given, origin, cores, "client: { buffers: 16MiB }\nmemory: { capacity: 16MiB, outside: 8MiB }\n"
+    run = Run(given, origin, cores, "client: { buffers: 16MiB }\nmemory: { capacity: 16MiB, outside: 32MiB }\n"
                                     "cache: { fill_budget: 8MiB }\n")
     run.clients = given.clients
     begun = b"POST /1024/0/body HTTP/1.1\r\nHost: overload\r\nContent-Length: 60000\r\n\r\n" + b"x" * 30000
@@ -443,7 +443,7 @@ def readers(given, origin, cores):
 
 def fills(given, origin, cores):
     size = 4 * MIB
-    run = Run(given, origin, cores, "client: { buffers: 16MiB }\nmemory: { capacity: 32MiB, outside: 16MiB }\n"
+    run = Run(given, origin, cores, "client: { buffers: 16MiB }\nmemory: { capacity: 32MiB, outside: 32MiB }\n"
                                     "cache: { fill_budget: 32MiB }\n")
     run.clients = min(given.clients, 200)
     crowd = Crowd(run.larder.port, run.clients, lambda n: get(f"/{size}/100/{n}"), receive_buffer=65536)
@@ -462,7 +462,7 @@ def fills(given, origin, cores):
 def connections(given, origin, cores):
     limit = max(10, given.clients // 4)
     run = Run(given, origin, cores, f"client: {{ connections: {limit}, buffers: 16MiB }}\nmemory: {{ capacity: 16MiB, "
-                                    "outside: 8MiB }\ncache: { fill_budget: 8MiB }\n")
+                                    "outside: 32MiB }\ncache: { fill_budget: 8MiB }\n")
     run.clients = given.clients
     crowd = Crowd(run.larder.port, given.clients, lambda n: get("/1024/0/probe"))
     crowd.run(given.seconds, reconnects=True, tick=run.tick)
@@ -492,7 +492,7 @@ def redis(given, origin, cores):
         settings = """
 redis: { write_budget: 16MiB, max_queue_bytes: 16MiB, compress_threshold: off }
 client: { buffers: 16MiB }
-memory: { capacity: 16MiB, outside: 8MiB }
+memory: { capacity: 16MiB, outside: 32MiB }
 cache: { fill_budget: 32MiB }
 """
         run = Run(given, origin, cores, settings, f"redis://127.0.0.1:{port}/0")

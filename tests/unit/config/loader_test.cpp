@@ -357,7 +357,7 @@ TEST_CASE("load: each wrong value is a fault with its line") {
       {"cache: {unstorable_memory: 500ms}", 2, "whole seconds"},
       {"cache: {node_name: \"a b\"}", 2, "token"},
       {"cache: {max_object: 512MiB}", 1, "fill_budget is smaller"},
-      {"memory: {outside: 1MiB}", 2, "memory.outside is smaller than cache.max_object"},
+      {"memory: {outside: 31MiB}", 2, "smaller than four times cache.max_object"},
       {"client: {head_size: 128KiB, buffers: 64KiB}", 2, "client.buffers is smaller than client.head_size"},
       {"cache: {fill_budget: 1MiB}", 2, "8MiB at least"},
       {"admin: {listen: 127.0.0.1:8080}", 2, "same as listen"},
