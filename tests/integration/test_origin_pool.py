@@ -1,5 +1,6 @@
 """Several origin servers: round robin, failover, and clear answers where none is left."""
 
+import threading
 import time
 import unittest
 from collections import Counter
@@ -8,6 +9,7 @@ from .support.integration_case import PLAIN_RULES, IntegrationCase
 from .support.larder_process import settings
 from .support.origin import BlackHole, unused_port
 from .support.raw_client import Connection
+from .support.waiting import DEADLINE
 
 NO_STORE = {"Cache-Control": "no-store"}
 
@@ -74,10 +76,13 @@ class Pool(IntegrationCase):
 
     def test_kept_connections_that_the_origin_closed_do_no_harm(self):
         proxy = self.two()
+        closed = threading.Semaphore(0)
         for site in self.sites:
-            site.on("/once", lambda exchange: (exchange.reply(200, NO_STORE, "x"), exchange.close()))
+            site.on("/once", lambda exchange: (exchange.reply(200, NO_STORE, "x"), exchange.close(), closed.release()))
         for method in ("GET", "POST") * 10:
             self.assertEqual(proxy.request(method, "/once", body="b" if method == "POST" else None).status, 200)
+            # A POST that meets the closing on its way must not be sent twice: that is another test's.
+            self.assertTrue(closed.acquire(timeout=DEADLINE))
         for site in self.sites:
             site.answers("/who", "x", NO_STORE)
         for _ in range(5):
