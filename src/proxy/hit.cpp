@@ -60,9 +60,10 @@ std::string changed_head(int status, http::FieldSpan fields, std::string_view ke
 
 }  // namespace
 
-void Proxy::count(const policy::Route* route, policy::CacheOutcome outcome) noexcept {
+void Proxy::count(const net::Exchange& exchange, const policy::Route* route, policy::CacheOutcome outcome) noexcept {
   counters_.count(outcome);
   if (route == nullptr) return;
+  if (exchange.record != nullptr) note_route(*exchange.record, *route);
   const auto index = static_cast<std::size_t>(route - shared_.rules->routes.data());
   counters_.routes[index].outcomes[static_cast<std::size_t>(outcome)].add();
 }
@@ -127,7 +128,10 @@ bool Proxy::serve_if_fresh(net::Exchange& exchange, const policy::Route& route, 
   if (policy::decide_reuse(lifetime, client, now).use != policy::Use::serve || !stored->can_answer(request)) {
     return false;
   }
-  count(&route, policy::CacheOutcome::hit);
+  if (exchange.request_id.empty() && (exchange.record != nullptr || shared_.trace.return_request_id)) {
+    identify(exchange);
+  }
+  count(exchange, &route, policy::CacheOutcome::hit);
   serve_stored(exchange, request, stored, Labels::from_cache(policy::CacheOutcome::hit, lifetime, now, tier), now);
   return true;
 }
@@ -162,7 +166,11 @@ std::optional<policy::CacheKey> Proxy::key_to_ask_redis_for(const net::Exchange&
 Proxy::Awaitable<void> Proxy::ask_redis_first(net::Exchange& exchange, policy::CacheKey key,
                                               const policy::Route& route) {
   const auto until = remote_->deadline_from_now();
-  auto found = co_await remote_->find(key.key, key.canonical, exchange.request.fields, until);
+  store::Lookup found;
+  {
+    const net::AccessLap lap(exchange.record, &net::AccessRecord::redis);
+    found = co_await remote_->find(key.key, key.canonical, exchange.request.fields, until);
+  }
   if (found.stored && !found.needs_decoding && serve_if_fresh(exchange, route, found.stored, "redis")) {
     counters_.redis_hits.add();
     (void)shared_.memory.insert(found.stored, found.stored->stamp().sequence);
@@ -214,7 +222,7 @@ void Proxy::serve_stored(net::Exchange& exchange, const http::RequestHead& reque
   auto complete = labels;
   complete.key = {};
   complete.stored_key = stored->base_key();
-  append_labels(lines_, complete);
+  append_labels(lines_, complete, exchange);
   if (shared_.rules->forward_targeted_fields) {
     for (const auto& field : fields.span()) {
       if (policy::is_targeted_field(field.name)) append_field(lines_, field.name, field.value);
