@@ -411,6 +411,8 @@ void add_cache_keys(std::vector<SettingsKey>& keys, Settings& settings) {
   keys.push_back(size_key("cache.max_object", settings.cache.max_object, 1, gib));
   keys.push_back(size_key("cache.fill_budget", settings.cache.fill_budget, kib, tib));
   keys.push_back(duration_key("cache.unstorable_memory", settings.cache.unstorable_memory, milliseconds(0), day));
+  keys.push_back(count_key("cache.verify_rate", settings.cache.verify_rate, 0, 1000000));
+  keys.push_back(count_key("cache.verify_parallel", settings.cache.verify_parallel, 1, 10000));
   keys.push_back(text_key("cache.node_name", settings.cache.node_name,
                           "write a token: letters, digits and !#$%&'*+-.^_`|~, without spaces", http::is_token));
 }

@@ -76,11 +76,12 @@ bool Proxy::needs_the_story(const http::RequestHead& request) {
          (request.control.has(ControlField::origin_conditions) && http::has_origin_preconditions(request.fields));
 }
 
-// Finds the route into match_ and makes the canonical request in canonical_; false where no route caches it.
+// Finds the route into match_ and makes the canonical request in canonical_; false where no route caches it, or only
+// reckons (shadow mode has no short ways).
 bool Proxy::name(const http::RequestHead& request) {
   ++named_;
   shared_.rules->match_cache(request.method, request.path(), match_);
-  if (match_.route == nullptr || match_.route->cache_off) return false;
+  if (match_.route == nullptr || match_.route->cache_off || match_.route->is_shadow) return false;
   path_size_ = policy::canonical_request(request, match_, canonical_);
   return true;
 }
@@ -133,6 +134,7 @@ bool Proxy::serve_if_fresh(net::Exchange& exchange, const policy::Route& route, 
   }
   count(exchange, &route, policy::CacheOutcome::hit);
   serve_stored(exchange, request, stored, Labels::from_cache(policy::CacheOutcome::hit, lifetime, now, tier), now);
+  if (route.verify_ppm > 0) verify_by_chance(exchange, route, stored);
   return true;
 }
 

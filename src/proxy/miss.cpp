@@ -605,6 +605,7 @@ void Proxy::finish_fill(Leading& leading) {
     parts.status = head->status;
     parts.reason = head->reason;
     parts.body = std::move(body);
+    remember_credentials(t, parts.key);
     stored = store::StoredResponse::make(std::move(parts));
     (void)keep(stored, fill->stamp());
     supersede(t, *stored);

@@ -257,6 +257,8 @@ bool Proxy::serve_if_usable(net::Exchange& exchange, const TransactionPtr& trans
   const auto labels = Labels::from_cache(outcome, lifetime, now, tier);
   count(exchange, &t.route(), labels.outcome);
   serve_stored(exchange, t.request, form, labels, now);
+  if (t.route().verify_ppm > 0 && form == stored && reuse.use == policy::Use::serve)
+    verify_by_chance(exchange, t.route(), stored);
   if (reuse.use == policy::Use::serve_stale_and_revalidate) {
     t.stale = stored;
     refresh_in_background(transaction);
@@ -266,6 +268,10 @@ bool Proxy::serve_if_usable(net::Exchange& exchange, const TransactionPtr& trans
 
 Proxy::Awaitable<void> Proxy::get(net::Exchange& exchange, TransactionPtr transaction) {
   auto& t = *transaction;
+  if (t.route().is_shadow) {
+    co_await shadow(exchange, std::move(transaction));
+    co_return;
+  }
   if (remote_ != nullptr) t.redis_until = remote_->deadline_from_now();
   bool current = true;
   if (shared_.coherence == Coherence::strict) {

@@ -16,6 +16,8 @@ struct CacheParameters {
   std::size_t fill_budget = 256UL << 20;  ///< bytes that all fills in progress may hold together; more is not stored
   std::chrono::seconds unstorable_memory{
       60};                           ///< how long a key is remembered as not storable, so that nobody queues for it
+  unsigned verify_rate = 10;         ///< hits about which the origin is asked, per worker and second at the most
+  unsigned verify_parallel = 4;      ///< of these under way at once, per worker
   std::string node_name = "Larder";  ///< name in Cache-Status and Via (RFC 9211, RFC 9110 §7.6.3); a token
 };
 

@@ -9,6 +9,7 @@
 //     ask            what the origin is asked, and what its answer confirms or completes: validate.cpp, partial.cpp
 //     head           HEAD that no stored response answers: head.cpp
 //     write          unsafe methods, and the purges they cause: write.cpp
+//     shadow         what the cache would have done, while the origin answers; and hits that are verified: check.cpp
 //     relay          what the cache has no part in: relay.cpp
 #include <memory>
 #include <optional>
@@ -22,6 +23,7 @@
 #include "larder/policy/extent.hpp"
 #include "larder/policy/reuse.hpp"
 #include "larder/policy/rules.hpp"
+#include "larder/proxy/answer_checks.hpp"
 #include "larder/proxy/counters.hpp"
 #include "larder/proxy/forward.hpp"
 #include "larder/proxy/origin_fetch.hpp"
@@ -52,6 +54,7 @@ struct Shared {
   PurgeBus* bus = nullptr;  ///< null without Redis
   ErrorLog& origin_errors;
   ErrorLog& overload;  ///< requests that are refused because a limit is reached
+  std::shared_ptr<AnswerChecks> checks = std::make_shared<AnswerChecks>();
   TraceParameters trace{};
   std::vector<std::string> secret_parameters{};  ///< of queries; what of them is in a key is not logged
 };
@@ -188,6 +191,7 @@ class Proxy {
   };
 
   struct Leading;
+  struct FreshAnswer;
 
   // How following a fill ended.
   enum class Followed : unsigned char {
@@ -308,6 +312,16 @@ class Proxy {
                                 const store::PurgeStamp& stamp, policy::TimePoint request_time,
                                 policy::TimePoint response_time);
 
+  // check.cpp
+  void compare(CheckKind kind, const Transaction& transaction, const store::StoredPtr& stored,
+               const store::StoredPtr& form, const FreshAnswer& fresh);
+  void remember_credentials(const Transaction& transaction, std::string_view name);
+  Awaitable<ShadowOutcome> look_up_in_shadow(net::Exchange& exchange, TransactionPtr transaction);
+  Awaitable<void> shadow(net::Exchange& exchange, TransactionPtr transaction);
+  void verify_by_chance(const net::Exchange& exchange, const policy::Route& route, const store::StoredPtr& stored);
+  Awaitable<void> verify(TransactionPtr transaction, store::StoredPtr stored, store::BudgetShare share,
+                         std::shared_ptr<const bool> place);
+
   // relay.cpp
   Awaitable<void> relay(net::Exchange& exchange, const http::RequestHead& request, Labels labels,
                         const policy::Route* route, const std::string* content = nullptr);
@@ -335,7 +349,10 @@ class Proxy {
   RemoteStore* remote_;
   WorkerCounters& counters_;
   const Via via_;
-  std::mt19937_64 random_;  ///< of request ids and traces
+  std::mt19937_64 random_;  ///< of request ids, traces and what is chosen by chance
+  std::shared_ptr<const bool> verifying_ = std::make_shared<const bool>(true);  ///< one more owner per verification
+  std::chrono::steady_clock::time_point verify_second_;                         ///< when `verified_in_second_` began
+  unsigned verified_in_second_ = 0;
   // The request that was named last.
   std::uint64_t named_ = 1;   ///< its number
   policy::RouteMatch match_;  ///< views of it

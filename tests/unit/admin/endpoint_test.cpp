@@ -25,6 +25,7 @@ TEST_CASE("route: the table") {
                         {"GET, HEAD", "/health", Endpoint::health, false, ""},
                         {"GET", "/ready", Endpoint::ready, true, ""},
                         {"GET", "/api/cache/stats", Endpoint::stats, true, ""},
+                        {"GET", "/api/cache/checks", Endpoint::checks, true, ""},
                         {"GET", "/api/cache/keys", Endpoint::keys, true, ""},
                         {"DELETE", "/api/cache/keys", Endpoint::keys, false, ""},
                         {"GET", "/api/cache/entry/cache:a:b", Endpoint::entry, true, "cache:a:b"},
