@@ -24,11 +24,11 @@ constexpr std::array<Row, 9> rows{{
     {Endpoint::ready, "/ready", "/ready", "GET, HEAD"},
     {Endpoint::stats, "/api/cache/stats", "/api/cache/stats", "GET, HEAD"},
     {Endpoint::keys, "/api/cache/keys", "/api/cache/keys?pattern=&limit=&cursor=", "GET, HEAD"},
-    {Endpoint::checks, "/api/cache/checks", "/api/cache/checks", "GET, HEAD"},
     {Endpoint::entry, "/api/cache/entry/", "/api/cache/entry/{key}", "GET, HEAD, DELETE"},
     {Endpoint::invalidate_type, "/api/cache/invalidate/", "/api/cache/invalidate/{type}", "POST"},
     {Endpoint::invalidate_pattern, "/api/cache/invalidate-pattern", "/api/cache/invalidate-pattern", "POST"},
     {Endpoint::clear_all, "/api/cache/clear-all", "/api/cache/clear-all", "POST"},
+    {Endpoint::checks, "/api/cache/checks", "/api/cache/checks", "GET, HEAD"},
 }};
 
 // No cache key is longer: 512 bytes of a base key and an md5 behind it, and each byte may have come percent-encoded.

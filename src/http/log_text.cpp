@@ -143,14 +143,12 @@ void append_json_text(std::string& out, std::string_view text) {
   for_each_piece(
       text, [&out](std::string_view piece) { out += piece; },
       [&out](std::string_view character, bool well_formed) {
-        if (!well_formed) {
-          append_escaped_bytes(out, "\\\\x", character);
-        } else if (character == "\"" || character == "\\") {
+        if (well_formed && (character == "\"" || character == "\\")) {
           out += '\\';
           out += character;
-        } else if (!acts_on_reader(character)) {
+        } else if (well_formed && !acts_on_reader(character)) {
           out += character;
-        } else if (character.size() == 1) {
+        } else if (well_formed && character.size() == 1) {
           append_escaped_bytes(out, "\\u00", character);
         } else {
           append_escaped_bytes(out, "\\\\x", character);
