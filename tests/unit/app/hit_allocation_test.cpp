@@ -94,7 +94,12 @@ class Origin {
     while (!peer.is_over()) {
       if (peer.received().ends_with("\r\n\r\n")) {
         peer.take();
-        peer.send(response_);
+        // A large one does not fit into the kernel's buffers at once.
+        std::string_view rest(response_);
+        while (!rest.empty() && !peer.is_over()) {
+          rest.remove_prefix(peer.send_some(rest));
+          if (!rest.empty()) std::this_thread::yield();
+        }
       }
       std::this_thread::yield();
     }
