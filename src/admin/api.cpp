@@ -12,6 +12,7 @@
 #include <variant>
 
 #include "larder/admin/answer.hpp"
+#include "larder/admin/check_view.hpp"
 #include "larder/admin/endpoint.hpp"
 #include "larder/admin/entry_view.hpp"
 #include "larder/admin/key_listing.hpp"
@@ -153,6 +154,8 @@ net::Awaitable<Answer> Api::Impl::respond(net::Exchange& exchange) {
       co_return ready();
     case Endpoint::stats:
       co_return stats();
+    case Endpoint::checks:
+      co_return success(examples_json(context.shared.checks->examples()), proxy::wall_clock());
     case Endpoint::keys: {
       std::string query(request.query());
       auto listing = co_await keys(std::move(query));
@@ -249,7 +252,9 @@ Answer Api::Impl::stats() const {
                                             .pending = shared.log.pending_count()},
                               .started = context.started,
                               .version = context.version};
-  return success(to_json(statistics, now), now);
+  auto content = to_json(statistics, now);
+  add_checks(content["cache_stats"], shared.checks->totals());
+  return success(content, now);
 }
 
 net::Awaitable<Answer> Api::Impl::keys(std::string query) {

@@ -1,11 +1,11 @@
 // The `larder` program.
 #include <cstdio>
 #include <exception>
-#include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 #include <string>
 #include <vector>
 
+#include "larder/app/log.hpp"
 #include "larder/app/server.hpp"
 #include "larder/config/command_line.hpp"
 #include "larder/config/loader.hpp"
@@ -14,29 +14,28 @@ namespace {
 
 using larder::config::CommandLine;
 
-spdlog::level::level_enum level_of(larder::config::LogLevel level) {
-  return spdlog::level::from_str(std::string(larder::config::to_string(level)));
-}
-
-int serve(larder::config::Settings settings) {
-  spdlog::set_level(level_of(settings.log_level));
+int serve(larder::config::Settings settings, const std::vector<larder::config::Fault>& warnings) {
+  int status = 0;
+  const bool logs_to_file = settings.log.file != "stderr";
   try {
+    larder::app::begin_log(settings.log, settings.log_level);
+    for (const auto& warning : warnings) spdlog::warn("{}", larder::config::format(warning));
+    larder::app::reopen_logs_on_signal();
     larder::app::Server server(std::move(settings), LARDER_VERSION);
     server.run();
   } catch (const std::exception& error) {
     spdlog::error("cannot start: {}", error.what());
-    return 1;
+    if (logs_to_file) std::fprintf(stderr, "cannot start: %s\n", error.what());
+    status = 1;
   }
-  return 0;
+  larder::app::end_log();
+  return status;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  spdlog::set_default_logger(spdlog::stderr_logger_mt("larder"));
-  spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");
-  spdlog::flush_on(spdlog::level::info);
-
+  larder::app::log_to_stderr();
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   const auto line = larder::config::parse_command_line(arguments);
   switch (line.command) {
@@ -62,6 +61,5 @@ int main(int argc, char** argv) {
     std::fputs(larder::config::report(loaded).c_str(), stderr);
     return 1;
   }
-  for (const auto& warning : loaded.warnings) spdlog::warn("{}", larder::config::format(warning));
-  return serve(std::move(*loaded.settings));
+  return serve(std::move(*loaded.settings), loaded.warnings);
 }

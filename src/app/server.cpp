@@ -15,6 +15,7 @@
 
 #include "larder/admin/api.hpp"
 #include "larder/app/worker.hpp"
+#include "larder/net/access_log.hpp"
 #include "larder/store/journal.hpp"
 
 namespace larder::app {
@@ -136,7 +137,9 @@ struct Server::Impl {
                .decoded = decoded,
                .bus = nullptr,
                .origin_errors = origin_errors,
-               .overload = overload} {
+               .overload = overload,
+               .trace = settings.trace,
+               .secret_parameters = settings.secret_parameters} {
     // What takes its time is done on threads that serve no hits. Three of them, so that neither compressing nor the
     // admin API delays the purges that the bus hears.
     if (settings.redis) {
@@ -145,11 +148,15 @@ struct Server::Impl {
     }
     background = std::make_unique<Worker>(settings, shared, encoding_context, bus.get(), redis_errors, write_bytes);
     const auto count = settings.workers > 0 ? settings.workers : std::max(1U, std::thread::hardware_concurrency());
+    if (!settings.access_log.file.empty()) {
+      access_log = std::make_unique<net::AccessLog>(settings.access_log, settings.secret_parameters, count);
+    }
     auto endpoint = settings.listen;
     for (unsigned i = 0; i < count; ++i) {
       auto worker = std::make_unique<Worker>(settings, shared, encoding_context, bus.get(), redis_errors, write_bytes);
-      const auto& listener =
-          worker->listen(endpoint, count > 1, settings.client, worker->proxy().handler(), session_counters);
+      auto handler = worker->proxy().handler();
+      if (access_log) handler.access = &access_log->lane(i);
+      const auto& listener = worker->listen(endpoint, count > 1, settings.client, std::move(handler), session_counters);
       listening = listener.local_endpoint();
       endpoint.port = listening.port();
       workers.push_back(std::move(worker));
@@ -220,6 +227,7 @@ struct Server::Impl {
   asio::io_context encoding_context{1};
   asio::steady_timer sweep_timer{bus_context};
   std::unique_ptr<proxy::PurgeBus> bus;
+  std::unique_ptr<net::AccessLog> access_log;  ///< null while it is off
   std::unique_ptr<Worker> background;
   std::unique_ptr<admin::Api> api;
   std::vector<std::unique_ptr<Worker>> workers;
@@ -237,6 +245,7 @@ void Server::run() {
   asio::io_context signals_context{1};
   asio::signal_set signals(signals_context, SIGINT, SIGTERM);
 
+  if (self.access_log) self.access_log->start();
   if (self.bus) self.bus->start();
   self.schedule_sweep();
   std::thread bus_thread(run_loop, std::ref(self.bus_context), "the purge bus");
@@ -271,6 +280,7 @@ void Server::run() {
     signals_context.run_for(std::chrono::milliseconds(20));
   }
   for (auto& worker : self.workers) worker->stop();
+  if (self.access_log) self.access_log->stop();
   self.background->stop();
   self.encoding_context.stop();
   encoding_thread.join();

@@ -200,8 +200,10 @@ class Loader {
       settings_.memory.capacity = 0;
     } else if (node.is_off() && path == "admin") {
       settings_.admin.reset();
+    } else if (node.is_off() && path == "access_log") {
+      settings_.access_log.file.clear();
     } else if (path != "redis" || !(node.is_off() || node.text == "on" || node.text == "true")) {
-      const bool has_off = path == "memory" || path == "admin" || path == "redis";
+      const bool has_off = path == "memory" || path == "admin" || path == "redis" || path == "access_log";
       fault({file_, node.line}, path + ": this is not a mapping",
             "write its keys below it, indented" + std::string(has_off ? ", or off" : ""));
     }

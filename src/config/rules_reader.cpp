@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <limits>
 #include <span>
 #include <utility>
@@ -24,14 +25,15 @@ using policy::Template;
 
 constexpr auto none = std::string_view::npos;
 
-constexpr std::array<std::string_view, 9> top_keys{"failed_writes", "defaults",          "types",
-                                                   "routes",        "client_directives", "set_cookie",
-                                                   "s_maxage",      "no_vary_search",    "targeted_fields"};
+constexpr std::array<std::string_view, 12> top_keys{"mode",       "verify",   "compared_fields", "failed_writes",
+                                                    "defaults",   "types",    "routes",          "client_directives",
+                                                    "set_cookie", "s_maxage", "no_vary_search",  "targeted_fields"};
 constexpr std::array<std::string_view, 3> default_keys{"ttl", "stale_while_revalidate", "stale_if_error"};
 constexpr std::array<std::string_view, 4> type_keys{"ttl", "stale_while_revalidate", "stale_if_error", "priority"};
-constexpr std::array<std::string_view, 14> route_keys{
-    "match",          "cache", "key",          "host",   "query",         "identity",
-    "tags",           "ttl",   "ttl_override", "status", "store_despite", "stale_while_revalidate",
+constexpr std::array<std::string_view, 2> verify_keys{"share", "credentials"};
+constexpr std::array<std::string_view, 16> route_keys{
+    "mode",           "verify", "match", "cache",        "key",    "host",          "query",
+    "identity",       "tags",   "ttl",   "ttl_override", "status", "store_despite", "stale_while_revalidate",
     "stale_if_error", "purge"};
 constexpr std::array<std::string_view, 2> match_keys{"methods", "path"};
 constexpr std::array<std::string_view, 3> query_keys{"only", "ignore", "sort"};
@@ -116,6 +118,9 @@ class RulesReader {
     read_switch(root, "s_maxage", {"forbids_stale", "allows_stale"}, s_maxage_allows_stale_);
     read_switch(root, "no_vary_search", {"ignore", "honour"}, rules_.honour_no_vary_search);
     read_switch(root, "targeted_fields", {"remove", "forward"}, rules_.forward_targeted_fields);
+    read_mode(root, is_shadow_);
+    if (const auto* node = usable(root.find("verify"))) read_verify(*node, verify_ppm_, verify_credentials_);
+    if (const auto* node = usable(root.find("compared_fields"))) read_compared_fields(*node);
     if (const auto* node = usable(root.find("routes"))) read_routes(*node);
     warn_of_hidden_routes();
     return std::move(rules_);
@@ -269,6 +274,49 @@ class RulesReader {
           known_words(node->text, words));
   }
 
+  void read_mode(const TreeNode& mapping, bool& is_shadow) {
+    read_switch(mapping, "mode", {"serve", "shadow"}, is_shadow);
+  }
+
+  // 1%, off, or { share: 1%, credentials: true }
+  void read_verify(const TreeNode& node, std::uint32_t& ppm, bool& credentials) {
+    if (node.is_off()) {
+      ppm = 0;
+      return;
+    }
+    const auto* share = &node;
+    if (node.kind == TreeNode::Kind::mapping) {
+      check_keys(node, "verify", verify_keys);
+      share = node.find("share");
+      if (share == nullptr) {
+        fault(node, "verify: it has no share", "write { share: 1%, credentials: true }");
+        return;
+      }
+      if (const auto* flag = usable(node.find("credentials"))) {
+        credentials = read_flag(*flag, "verify.credentials").value_or(false);
+      }
+    }
+    if (share->broken) return;
+    const auto value = share->is_scalar() ? parse_share(share->text) : std::nullopt;
+    if (value) {
+      ppm = *value;
+    } else {
+      fault(*share, "verify: " + written(*share) + " is not a share", "write a percentage such as 1% or 0.01%, or off");
+    }
+  }
+
+  void read_compared_fields(const TreeNode& node) {
+    rules_.compared_fields.clear();
+    for (const auto* name : texts(node, "compared_fields")) {
+      if (http::is_token(name->text)) {
+        rules_.compared_fields.push_back(name->text);
+      } else {
+        fault(*name, "compared_fields: " + written(*name) + " is not the name of a field",
+              "write names such as Content-Type, or [] for none");
+      }
+    }
+  }
+
   void read_routes(const TreeNode& node) {
     if (node.kind == TreeNode::Kind::null) return;
     if (node.kind != TreeNode::Kind::sequence) {
@@ -297,6 +345,13 @@ class RulesReader {
     has_identity_ = node.find("identity") != nullptr;
     const bool caches = read_cache(node, route);
     if (caches) {
+      route.is_shadow = is_shadow_;
+      route.verify_ppm = verify_ppm_;
+      route.verify_credentials = verify_credentials_;
+      read_mode(node, route.is_shadow);
+      if (const auto* verify = usable(node.find("verify"))) {
+        read_verify(*verify, route.verify_ppm, route.verify_credentials);
+      }
       read_storing(node, route);
       if (const auto* query = usable(node.find("query"))) read_query(*query, route.query);
       if (const auto* key = usable(node.find("key"))) route.key = read_template(*key, "key");
@@ -677,6 +732,9 @@ class RulesReader {
   policy::RuleSet rules_;
   bool may_store_explicit_set_cookie_ = true;
   bool s_maxage_allows_stale_ = false;
+  bool is_shadow_ = false;
+  std::uint32_t verify_ppm_ = 0;
+  bool verify_credentials_ = false;
   policy::Type defaults_;
   std::vector<std::string> captures_;  // of the route that is being read
   bool has_identity_ = false;          // likewise

@@ -234,6 +234,102 @@ SettingsKey redis_url_key(redis::ConnectionParameters& value) {
   return key;
 }
 
+// The path of a log's file; `off` where the log may be off.
+SettingsKey log_file_key(std::string path, std::string& value, Off off) {
+  SettingsKey key;
+  key.path = std::move(path);
+  key.right = std::string("write stderr or the path of a file") + (off == Off::is_zero ? ", or off" : "");
+  key.read = [&value, off](const TreeNode& node, std::string&) {
+    if (!node.is_scalar()) return false;
+    if (node.is_off()) {
+      if (off == Off::no) return false;
+      value.clear();
+      return true;
+    }
+    if (node.text.empty() || !has_no_control(node.text)) return false;
+    value = node.text;
+    return true;
+  };
+  key.show = [&value] { return value.empty() ? std::string("off") : value; };
+  return key;
+}
+
+SettingsKey share_key(std::string path, std::uint32_t& millionths) {
+  SettingsKey key;
+  key.path = std::move(path);
+  key.right = "write a percentage such as 1%, 0.01% or 100%";
+  key.read = [&millionths](const TreeNode& node, std::string&) {
+    const auto share = node.is_scalar() ? parse_share(node.text) : std::nullopt;
+    if (share) millionths = *share;
+    return share.has_value();
+  };
+  key.show = [&millionths] { return show_share(millionths); };
+  return key;
+}
+
+// Each word switches one flag on; those that are not written are off.
+struct NamedFlag {
+  std::string_view name;
+  bool* value;
+};
+SettingsKey flags_key(std::string path, std::vector<NamedFlag> flags) {
+  SettingsKey key;
+  key.path = std::move(path);
+  key.right = "write a list of some of ";
+  for (const auto& flag : flags) {
+    if (!key.right.ends_with(' ')) key.right += ", ";
+    key.right += flag.name;
+  }
+  key.right += ", such as [" + std::string(flags.front().name) + "]";
+  key.read = [flags](const TreeNode& node, std::string& wrong) {
+    if (node.kind != TreeNode::Kind::sequence) return false;
+    for (const auto& item : node.items) {
+      if (item.is_scalar() && std::ranges::find(flags, item.text, &NamedFlag::name) != flags.end()) continue;
+      wrong = shown(item.written) + " is none of them";
+      return false;
+    }
+    for (const auto& flag : flags)
+      *flag.value = std::ranges::find(node.items, flag.name, &TreeNode::text) != node.items.end();
+    return true;
+  };
+  key.show = [flags] {
+    std::string out;
+    for (const auto& flag : flags) {
+      if (*flag.value) out += (out.empty() ? "" : ", ") + std::string(flag.name);
+    }
+    return "[" + out + "]";
+  };
+  return key;
+}
+
+// A list of names; '*' may end each.
+SettingsKey names_key(std::string path, std::vector<std::string>& names) {
+  SettingsKey key;
+  key.path = std::move(path);
+  key.right = "write a list of names such as [token, x-amz-*], or [] for none; a '*' may stand at the end of each";
+  key.read = [&names](const TreeNode& node, std::string& wrong) {
+    if (node.kind != TreeNode::Kind::sequence) return false;
+    std::vector<std::string> read;
+    for (const auto& item : node.items) {
+      if (!item.is_scalar() || !is_visible(item.text) || item.text.find('*') < item.text.size() - 1) {
+        wrong = shown(item.written) + " is not a name";
+        return false;
+      }
+      read.push_back(item.text);
+    }
+    names = std::move(read);
+    return true;
+  };
+  key.show = [&names] {
+    std::string out;
+    for (const auto& name : names) out += (out.empty() ? "" : ", ") + name;
+    return "[" + out + "]";
+  };
+  return key;
+}
+
+constexpr std::array<std::string_view, 2> log_formats{"human", "json"};
+constexpr std::array<std::string_view, 2> trace_contexts{"pass", "make"};
 constexpr std::array<std::string_view, 6> log_levels{"trace", "debug", "info", "warn", "error", "off"};
 constexpr std::array<std::string_view, 3> transports{"tcp", "tls", "unix"};
 constexpr std::array<std::string_view, 2> coherences{"bounded", "strict"};
@@ -251,6 +347,32 @@ void add_server_keys(std::vector<SettingsKey>& keys, Settings& settings) {
                           "write a text without spaces, or \"\" for none (then the admin API refuses)",
                           [](std::string_view t) { return t.empty() || is_visible(t); }));
   keys.back().secret = true;
+}
+
+void add_log_keys(std::vector<SettingsKey>& keys, Settings& settings) {
+  auto& log = settings.log;
+  keys.push_back(choice_key("log.format", log.format, log_formats));
+  keys.push_back(log_file_key("log.file", log.file, Off::no));
+  keys.push_back(count_key("log.queue", log.queue, 16, 1000000));
+  keys.push_back(names_key("log.secret_parameters", settings.secret_parameters));
+  auto& access = settings.access_log;
+  keys.push_back(log_file_key("access_log.file", access.file, Off::is_zero));
+  keys.push_back(choice_key("access_log.format", access.format, log_formats));
+  keys.push_back(share_key("access_log.sample", access.sample_ppm));
+  keys.push_back(flags_key("access_log.always", {{"errors", &access.always.errors},
+                                                 {"client_errors", &access.always.client_errors},
+                                                 {"slow", &access.always.slow},
+                                                 {"misses", &access.always.misses},
+                                                 {"writes", &access.always.writes}}));
+  keys.push_back(duration_key("access_log.slow", access.slow, milliseconds(1), hour));
+  keys.push_back(size_key("access_log.queue", access.queue, 64 * kib, gib));
+  auto& trace = settings.trace;
+  keys.push_back(text_key("request_id.field", trace.request_id_field,
+                          "write the name of a field such as X-Request-Id, or \"\" for no request ids",
+                          [](std::string_view t) { return t.empty() || http::is_token(t); }));
+  keys.push_back(flag_key("request_id.accept", trace.accept_request_id));
+  keys.push_back(flag_key("request_id.return", trace.return_request_id));
+  keys.push_back(choice_key("traceparent", trace.make_traceparent, trace_contexts));
 }
 
 void add_client_keys(std::vector<SettingsKey>& keys, net::ClientLimits& client) {
@@ -289,6 +411,8 @@ void add_cache_keys(std::vector<SettingsKey>& keys, Settings& settings) {
   keys.push_back(size_key("cache.max_object", settings.cache.max_object, 1, gib));
   keys.push_back(size_key("cache.fill_budget", settings.cache.fill_budget, kib, tib));
   keys.push_back(duration_key("cache.unstorable_memory", settings.cache.unstorable_memory, milliseconds(0), day));
+  keys.push_back(count_key("cache.verify_rate", settings.cache.verify_rate, 0, 1000000));
+  keys.push_back(count_key("cache.verify_parallel", settings.cache.verify_parallel, 1, 10000));
   keys.push_back(text_key("cache.node_name", settings.cache.node_name,
                           "write a token: letters, digits and !#$%&'*+-.^_`|~, without spaces", http::is_token));
 }
@@ -339,6 +463,7 @@ std::vector<SettingsKey> settings_keys(Settings& settings, proxy::RedisParameter
   std::vector<SettingsKey> keys;
   keys.reserve(80);
   add_server_keys(keys, settings);
+  add_log_keys(keys, settings);
   add_client_keys(keys, settings.client);
   add_origin_keys(keys, settings.origin);
   add_cache_keys(keys, settings);

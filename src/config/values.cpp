@@ -167,6 +167,26 @@ std::optional<std::uint64_t> parse_count(std::string_view text) {
   return value;
 }
 
+std::optional<std::uint32_t> parse_share(std::string_view text) {
+  constexpr std::uint64_t millionths_of_percent = 10000;
+  if (!text.ends_with('%')) return std::nullopt;
+  text.remove_suffix(1);
+  const auto point = text.find('.');
+  const auto whole = parse_count(text.substr(0, point));
+  if (!whole || *whole > 100) return std::nullopt;
+  auto share = *whole * millionths_of_percent;
+  if (point != none) {
+    const auto decimals = text.substr(point + 1);
+    const auto part = parse_count(decimals);
+    if (!part || decimals.size() > 4) return std::nullopt;
+    auto scaled_part = *part;
+    for (auto i = decimals.size(); i < 4; ++i) scaled_part *= 10;
+    share += scaled_part;
+  }
+  if (share > 100 * millionths_of_percent) return std::nullopt;
+  return static_cast<std::uint32_t>(share);
+}
+
 std::optional<bool> parse_flag(std::string_view text) {
   if (text == "true" || text == "on" || text == "yes") return true;
   if (text == "false" || text == "off" || text == "no") return false;
@@ -282,6 +302,13 @@ std::string show_size(std::uint64_t value) {
     }
   }
   return std::to_string(value);
+}
+
+std::string show_share(std::uint32_t millionths) {
+  auto decimals = std::to_string(millionths % 10000);
+  decimals.insert(0, 4 - decimals.size(), '0');
+  decimals.erase(decimals.find_last_not_of('0') + 1);
+  return std::to_string(millionths / 10000) + (decimals.empty() ? "" : "." + decimals) + "%";
 }
 
 std::string show_endpoint(const net::Endpoint& endpoint) {

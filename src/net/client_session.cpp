@@ -9,6 +9,7 @@
 
 #include "larder/http/http_date.hpp"
 #include "larder/http/target.hpp"
+#include "larder/net/access_log.hpp"
 #include "larder/net/error.hpp"
 #include "larder/net/request_scanner.hpp"
 
@@ -59,6 +60,14 @@ Milliseconds allowance(const ClientLimits& limits, std::uint64_t bytes, Millisec
   if (limits.body_rate == 0) return limits.io_timeout;
   const auto earned = Milliseconds(static_cast<std::int64_t>(bytes * 1000 / limits.body_rate));
   return std::min(limits.io_timeout, std::max(Milliseconds{1}, limits.body_rate_grace + earned - waited));
+}
+
+// The status of a reply whose lines begin with "HTTP/1.1 200".
+int status_in(std::string_view lines) noexcept {
+  constexpr std::size_t at = std::string_view("HTTP/1.1 ").size();
+  int status = 0;
+  if (lines.size() > at + 3) std::from_chars(lines.data() + at, lines.data() + at + 3, status);
+  return status;
 }
 
 void append_number(std::string& out, std::uint64_t number) {
@@ -609,11 +618,20 @@ void ClientSession::answer_or_begin(http::RequestHead& request, std::string_view
                     .look_up = 0,
                     .on_client_gone = {}};
   const bool has_body = state_ && state_->has_body();
-  if (has_body || !surroundings_->handler.answer_at_once(exchange)) {
-    begin_exchange(request, exchange.look_up, head, rest);
-  } else if (!keep_alive_) {
-    phase_ = Phase::sending;
+  const auto& handler = surroundings_->handler;
+  std::optional<AccessRecord> record;
+  if (handler.access != nullptr) {
+    record.emplace();
+    exchange.record = record_ = &*record;
   }
+  const bool is_answered = !has_body && handler.answer_at_once(exchange);
+  record_ = nullptr;
+  if (!is_answered) {
+    begin_exchange(request, exchange.look_up, head, rest);
+    return;
+  }
+  if (record) handler.access->note(request, client_address_, exchange.request_id.view(), *record);
+  if (!keep_alive_) phase_ = Phase::sending;
 }
 
 // The coroutine outlives what was read into scratch, and reading a body moves the buffer: the head is kept apart.
@@ -661,7 +679,8 @@ void ClientSession::launch() {
   asio::co_spawn(surroundings_->context.get_executor(), answer(),
                  [self = shared_from_this()](const std::exception_ptr& failure) {
                    if (failure) {
-                     self->abort();  // what it had begun to answer must not look complete
+                     self->record_ = nullptr;  // it went with the coroutine
+                     self->abort();            // what it had begun to answer must not look complete
                      self->phase_ = Phase::over;
                      try {
                        std::rethrow_exception(failure);
@@ -694,6 +713,7 @@ void ClientSession::refuse_request(int status, std::string_view text) {
   answers_head_ = false;
   version_ = http::Version::http_1_1;
   surroundings_->log_refusal(client_address_, status, text);
+  if (auto* const access = surroundings_->handler.access) access->note_refused(client_address_, status, text);
   reply_with_text(*this, status, text, status == 503 ? "Retry-After: 1\r\n" : "");
   phase_ = Phase::sending;
 }
@@ -722,9 +742,20 @@ Awaitable<void> ClientSession::answer() {
   a.progress.body_held = body_held;
   a.progress.exchange = &exchange;
   a.watch.arm(watch_interval);
+  std::optional<AccessRecord> record;
+  auto* const access = surroundings_->handler.access;
+  if (access != nullptr) {
+    record.emplace();
+    exchange.record = record_ = &*record;
+  }
   co_await surroundings_->handler.answer(exchange);
   a.watch.disarm();
   a.progress.exchange = nullptr;
+  record_ = nullptr;
+  if (record) {
+    record->cut_short = !taken_over_ && (!finished_ || cut_short_ || aborted_);
+    access->note(a.request, client_address_, exchange.request_id.view(), *record);
+  }
   if (taken_over_ || aborted_) {
     phase_ = Phase::over;
     co_return;
@@ -976,6 +1007,10 @@ std::string_view ClientSession::connection_lines() {
 void ClientSession::whole(const WholeReply& reply) {
   auto& queue = output();
   const auto body = answers_head_ ? std::string_view{} : reply.body;
+  if (record_ != nullptr) {
+    record_->status = status_in(reply.head.empty() ? reply.more_lines : reply.head);
+    record_->bytes = body.size();
+  }
   if (body.size() <= copied_body) {
     queue.add_copies({reply.head, reply.more_lines, connection_lines(), body});
     if (reply.retained != nullptr) reply.release(reply.retained);
@@ -1001,6 +1036,7 @@ void ClientSession::begin(const http::ResponseHead& head, std::string_view more_
                           std::optional<std::uint64_t> length) {
   auto& a = *state_;
   begun_ = true;
+  if (record_ != nullptr) record_->status = head.status;
   auto& text = a.head_text;
   text.assign("HTTP/1.1 ");
   append_number(text, static_cast<std::uint64_t>(head.status));
@@ -1043,6 +1079,7 @@ void ClientSession::add_to_body(std::string_view piece, bool copies) {
     piece = piece.substr(0, static_cast<std::size_t>(std::min<std::uint64_t>(piece.size(), a.progress.reply_left)));
     a.progress.reply_left -= piece.size();
   }
+  if (record_ != nullptr) record_->bytes += piece.size();
   const bool is_chunked = a.progress.reply_framing == Framing::chunked;
   if (is_chunked) {
     char size_line[20];

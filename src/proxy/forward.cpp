@@ -30,6 +30,11 @@ bool is_ours(std::string_view name) noexcept {
   }
 }
 
+bool is_replaced(std::string_view name, const ForwardParameters& parameters) {
+  return (!parameters.request_id.empty() && http::iequals(name, parameters.request_id_field)) ||
+         (!parameters.traceparent.empty() && (http::iequals(name, "traceparent") || http::iequals(name, "tracestate")));
+}
+
 void line(std::string& head, std::string_view name, std::string_view value) {
   head.append(name).append(": ").append(value).append("\r\n");
 }
@@ -59,9 +64,11 @@ void append_origin_request_head(std::string& head, const http::RequestHead& requ
   head.append(request.method).append(" ").append(request.target).append(" HTTP/1.1\r\n");
   line(head, "Host", host);
   for (const auto& field : fields) {
-    if (is_ours(field.name)) continue;
+    if (is_ours(field.name) || is_replaced(field.name, parameters)) continue;
     line(head, field.name, field.value);
   }
+  if (!parameters.request_id.empty()) line(head, parameters.request_id_field, parameters.request_id.view());
+  if (!parameters.traceparent.empty()) line(head, "traceparent", parameters.traceparent);
   begin_list(head, fields, "Via");
   head.append(parameters.via).append("\r\n");
   const auto known = parameters.trust_forwarded ? fields : http::FieldSpan{};

@@ -12,7 +12,10 @@ Proxy::Awaitable<void> Proxy::head(net::Exchange& exchange, TransactionPtr trans
   const auto request_time = wall_clock();
   const auto origin = origin_request(&exchange, t.request, t.client_address);
   OriginResponse response;
-  co_await fetch(origins_, origin, response);
+  {
+    const net::AccessLap lap(exchange.record, &net::AccessRecord::origin);
+    co_await fetch(origins_, origin, response);
+  }
   const auto response_time = wall_clock();
   if (response.error) report_origin_error(t.method, t.target, response);
   const auto shed = shed_by(response.error);
@@ -21,13 +24,13 @@ Proxy::Awaitable<void> Proxy::head(net::Exchange& exchange, TransactionPtr trans
                                           shed             ? to_string(*shed)
                                           : response.error ? "origin_error"
                                                            : "origin_5xx");
-    count(&t.route(), stale.outcome);
+    count(exchange, &t.route(), stale.outcome);
     const auto form = acceptable_form(t, t.stale);
     serve_stored(exchange, t.request, form ? form : t.stale, stale, response_time);
     co_return;
   }
   auto labels = Labels::from_origin(t);
-  count(&t.route(), labels.outcome);
+  count(exchange, &t.route(), labels.outcome);
   if (response.error) {
     labels.detail = "origin_error";
     reply_with_failure(exchange, response, labels);

@@ -60,9 +60,10 @@ std::string changed_head(int status, http::FieldSpan fields, std::string_view ke
 
 }  // namespace
 
-void Proxy::count(const policy::Route* route, policy::CacheOutcome outcome) noexcept {
+void Proxy::count(const net::Exchange& exchange, const policy::Route* route, policy::CacheOutcome outcome) noexcept {
   counters_.count(outcome);
   if (route == nullptr) return;
+  if (exchange.record != nullptr) note_route(*exchange.record, *route);
   const auto index = static_cast<std::size_t>(route - shared_.rules->routes.data());
   counters_.routes[index].outcomes[static_cast<std::size_t>(outcome)].add();
 }
@@ -75,11 +76,12 @@ bool Proxy::needs_the_story(const http::RequestHead& request) {
          (request.control.has(ControlField::origin_conditions) && http::has_origin_preconditions(request.fields));
 }
 
-// Finds the route into match_ and makes the canonical request in canonical_; false where no route caches it.
+// Finds the route into match_ and makes the canonical request in canonical_; false where no route caches it, or only
+// reckons (shadow mode has no short ways).
 bool Proxy::name(const http::RequestHead& request) {
   ++named_;
   shared_.rules->match_cache(request.method, request.path(), match_);
-  if (match_.route == nullptr || match_.route->cache_off) return false;
+  if (match_.route == nullptr || match_.route->cache_off || match_.route->is_shadow) return false;
   path_size_ = policy::canonical_request(request, match_, canonical_);
   return true;
 }
@@ -127,8 +129,12 @@ bool Proxy::serve_if_fresh(net::Exchange& exchange, const policy::Route& route, 
   if (policy::decide_reuse(lifetime, client, now).use != policy::Use::serve || !stored->can_answer(request)) {
     return false;
   }
-  count(&route, policy::CacheOutcome::hit);
+  if (exchange.request_id.empty() && (exchange.record != nullptr || shared_.trace.return_request_id)) {
+    identify(exchange);
+  }
+  count(exchange, &route, policy::CacheOutcome::hit);
   serve_stored(exchange, request, stored, Labels::from_cache(policy::CacheOutcome::hit, lifetime, now, tier), now);
+  if (route.verify_ppm > 0) verify_by_chance(exchange, route, stored);
   return true;
 }
 
@@ -162,7 +168,11 @@ std::optional<policy::CacheKey> Proxy::key_to_ask_redis_for(const net::Exchange&
 Proxy::Awaitable<void> Proxy::ask_redis_first(net::Exchange& exchange, policy::CacheKey key,
                                               const policy::Route& route) {
   const auto until = remote_->deadline_from_now();
-  auto found = co_await remote_->find(key.key, key.canonical, exchange.request.fields, until);
+  store::Lookup found;
+  {
+    const net::AccessLap lap(exchange.record, &net::AccessRecord::redis);
+    found = co_await remote_->find(key.key, key.canonical, exchange.request.fields, until);
+  }
   if (found.stored && !found.needs_decoding && serve_if_fresh(exchange, route, found.stored, "redis")) {
     counters_.redis_hits.add();
     (void)shared_.memory.insert(found.stored, found.stored->stamp().sequence);
@@ -214,7 +224,7 @@ void Proxy::serve_stored(net::Exchange& exchange, const http::RequestHead& reque
   auto complete = labels;
   complete.key = {};
   complete.stored_key = stored->base_key();
-  append_labels(lines_, complete);
+  append_labels(lines_, complete, exchange);
   if (shared_.rules->forward_targeted_fields) {
     for (const auto& field : fields.span()) {
       if (policy::is_targeted_field(field.name)) append_field(lines_, field.name, field.value);

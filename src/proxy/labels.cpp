@@ -1,8 +1,11 @@
 // X-Cache, X-Cache-Key, Age and Cache-Status (RFC 9211): what a response says of how it came about.
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstdint>
+#include <fmt/format.h>
 
+#include "larder/http/log_text.hpp"
 #include "larder/proxy/proxy.hpp"
 
 namespace larder::proxy {
@@ -68,10 +71,55 @@ constexpr std::size_t labels_room = 256;
 
 }  // namespace
 
-void Proxy::append_labels(std::string& lines, const Labels& labels) const {
+// The name of the request, of the client or new; and a new trace where the configuration wants one.
+void Proxy::identify(net::Exchange& exchange) {
+  const auto& trace = shared_.trace;
+  const auto fields = exchange.request.fields;
+  if (!trace.request_id_field.empty() &&
+      !(trace.accept_request_id && exchange.request_id.take(fields, trace.request_id_field))) {
+    const auto high = random_();
+    exchange.request_id.make(high, random_());
+  }
+}
+
+namespace {
+
+// A key may hold any of the request that its template names.
+bool may_hold_secret(const policy::Template& key, std::span<const std::string> secret_parameters) {
+  using Kind = policy::Template::Part::Kind;
+  return std::ranges::any_of(key.parts(), [&](const auto& part) {
+    return part.kind == Kind::header || part.kind == Kind::cookie ||
+           (part.kind == Kind::query && http::is_secret_parameter(part.text, secret_parameters));
+  });
+}
+
+// What the access log says of the reply.
+void note_labels(net::AccessRecord& record, const auto& labels, std::string_view key) {
+  record.cache = policy::to_string(labels.outcome);
+  const bool is_tier = labels.forward.empty() && (labels.detail == "memory" || labels.detail == "redis");
+  if (labels.reason != policy::NotReused::none) record.reason = policy::to_string(labels.reason);
+  if (labels.detail != record.reason) (is_tier ? record.tier : record.detail) = labels.detail;
+  record.collapsed = labels.collapsed;
+  record.key.assign(record.hides_key && !key.empty() ? std::string_view("(hidden)") : key);
+}
+
+}  // namespace
+
+void Proxy::note_route(net::AccessRecord& record, const policy::Route& route) const {
+  if (route.type) record.type.assign(route.type->name);
+  std::array<char, 256> text{};
+  const auto end = fmt::format_to_n(text.data(), text.size(), "{}:{}", route.file, route.line).out;
+  record.route.assign({text.data(), static_cast<std::size_t>(end - text.data())});
+  record.hides_key = route.key && may_hold_secret(*route.key, shared_.secret_parameters);
+}
+
+void Proxy::append_labels(std::string& lines, const Labels& labels, const net::Exchange& exchange) const {
   const auto outcome = policy::to_string(labels.outcome);
   const auto key = labels.key.empty() ? labels.stored_key : labels.key;
-  Pen pen(lines, labels_room + outcome.size() + shared_.cache.node_name.size() + labels.forward.size() +
+  if (exchange.record != nullptr) note_labels(*exchange.record, labels, key);
+  const bool tells_id = shared_.trace.return_request_id && !exchange.request_id.empty();
+  const auto id_room = tells_id ? shared_.trace.request_id_field.size() + http::RequestId::longest : 0;
+  Pen pen(lines, id_room + labels_room + outcome.size() + shared_.cache.node_name.size() + labels.forward.size() +
                      labels.detail.size() + 2 * key.size());
   if (labels.age) pen << "Age: " << std::int64_t{labels.age->count()} << "\r\n";
   pen << "X-Cache: " << outcome << "\r\n";
@@ -91,6 +139,7 @@ void Proxy::append_labels(std::string& lines, const Labels& labels) const {
     pen << "\r\n";
   }
   if (!labels.key.empty()) pen << "X-Cache-Key: " << labels.key << "\r\n";
+  if (tells_id) pen << shared_.trace.request_id_field << ": " << exchange.request_id.view() << "\r\n";
 }
 
 }  // namespace larder::proxy

@@ -202,7 +202,11 @@ Proxy::Awaitable<void> Proxy::lead(net::Exchange* exchange, TransactionPtr trans
       std::make_shared<Leading>(shared_.fills, exchange, transaction, std::move(join_key), std::move(fill));
   auto& leading = *shared_leading;
   if (exchange != nullptr && asks_redis(*transaction)) {
-    const bool found = co_await look_up_remote(transaction);
+    bool found = false;
+    {
+      const net::AccessLap lap(exchange->record, &net::AccessRecord::redis);
+      found = co_await look_up_remote(transaction);
+    }
     if (found) {
       serve_found_in_redis(leading);
       co_return;
@@ -213,7 +217,10 @@ Proxy::Awaitable<void> Proxy::lead(net::Exchange* exchange, TransactionPtr trans
   // The second round is for an answer that confirms or completes nothing we have: then nothing stored is asked about.
   for (bool is_first = true;; is_first = false) {
     const auto question = next_question(leading, is_first);
-    co_await fetch(origins_, question, leading.response);
+    {
+      const net::AccessLap lap(exchange != nullptr ? exchange->record : nullptr, &net::AccessRecord::origin);
+      co_await fetch(origins_, question, leading.response);
+    }
     leading.response_time = wall_clock();
     if (is_of_use(leading) || !is_first) break;
     leading.response = {};
@@ -285,15 +292,19 @@ Proxy::Awaitable<void> Proxy::pass(net::Exchange& exchange, policy::NotReused wh
   const auto stamp = shared_.log.stamp();
   const auto request_time = wall_clock();
   OriginResponse response;
-  co_await fetch(origins_, origin_request(&exchange, request, exchange.client_address), response);
+  {
+    const net::AccessLap lap(exchange.record, &net::AccessRecord::origin);
+    co_await fetch(origins_, origin_request(&exchange, request, exchange.client_address), response);
+  }
   Labels labels;
   labels.outcome = policy::CacheOutcome::miss;
+  labels.reason = why;
   labels.key = key;
   labels.forward = forward_reason(why);
   if (response.error) {
     report_origin_error(request.method, request.target, response);
     labels.detail = "origin_error";
-    count(&route, labels.outcome);
+    count(exchange, &route, labels.outcome);
     reply_with_failure(exchange, response, labels);
     co_return;
   }
@@ -322,7 +333,7 @@ Proxy::Awaitable<void> Proxy::pass(net::Exchange& exchange, policy::NotReused wh
     refusal = policy::NotStored::fill_budget;
   }
   counters_.count(refusal);
-  count(&route, labels.outcome);
+  count(exchange, &route, labels.outcome);
   labels.detail = policy::to_string(refusal);
   co_await relay_response(exchange, response, labels);
 }
@@ -341,7 +352,7 @@ void Proxy::serve(Leading& leading, const store::StoredPtr& stored, policy::Cach
     labels.forward_status = 304;
     labels.stored = is_shared;
   }
-  count(&t.route(), outcome);
+  count(*leading.exchange, &t.route(), outcome);
   const auto form = acceptable_form(t, stored);
   serve_stored(*leading.exchange, t.request, form ? form : stored, labels, now);
 }
@@ -422,7 +433,7 @@ bool Proxy::report_error(Leading& leading) {
   if (leading.exchange == nullptr) return true;
   auto labels = Labels::from_origin(t);
   labels.detail = "origin_error";
-  count(&t.route(), labels.outcome);
+  count(*leading.exchange, &t.route(), labels.outcome);
   reply_with_failure(*leading.exchange, response, labels);
   return true;
 }
@@ -472,7 +483,7 @@ Proxy::Labels Proxy::decline(Leading& leading, policy::NotStored reason) {
   }
   auto labels = Labels::from_origin(t);
   labels.detail = policy::to_string(reason);
-  if (leading.exchange != nullptr) count(&t.route(), labels.outcome);
+  if (leading.exchange != nullptr) count(*leading.exchange, &t.route(), labels.outcome);
   return labels;
 }
 
@@ -594,6 +605,7 @@ void Proxy::finish_fill(Leading& leading) {
     parts.status = head->status;
     parts.reason = head->reason;
     parts.body = std::move(body);
+    remember_credentials(t, parts.key);
     stored = store::StoredResponse::make(std::move(parts));
     (void)keep(stored, fill->stamp());
     supersede(t, *stored);
@@ -685,12 +697,12 @@ void Proxy::reply_with_failure_of_fill(net::Exchange& exchange, const Transactio
     const auto shed = shed_by(failure.error);
     const auto stale = Labels::from_cache(policy::CacheOutcome::stale, t.stale->lifetime(), now,
                                           shed ? to_string(*shed) : std::string_view{});
-    count(&t.route(), stale.outcome);
+    count(exchange, &t.route(), stale.outcome);
     const auto form = acceptable_form(t, t.stale);
     serve_stored(exchange, t.request, form ? form : t.stale, stale, now);
     return;
   }
-  count(&t.route(), labels.outcome);
+  count(exchange, &t.route(), labels.outcome);
   reply_with_failure(exchange, failure, labels);
 }
 
@@ -714,7 +726,7 @@ Proxy::Followed Proxy::serve_answer_of_fill(net::Exchange& exchange, const Trans
   auto answer = Labels::from_cache(view.outcome, lifetime, now, {});
   answer.collapsed = labels.collapsed;
   if (view.outcome == policy::CacheOutcome::revalidated) answer.forward = labels.forward;
-  count(&t.route(), answer.outcome);
+  count(exchange, &t.route(), answer.outcome);
   serve_stored(exchange, t.request, form, answer, now);
   return Followed::replied;
 }
@@ -740,7 +752,7 @@ bool Proxy::begin_reply_from_fill(net::Exchange& exchange, const Transaction& tr
   const bool leads = !labels.collapsed;
   labels.forward_status = view.head->status;
   labels.stored = view.phase == store::FillPhase::complete && view.stored != nullptr;
-  count(&t.route(), labels.outcome);
+  count(exchange, &t.route(), labels.outcome);
   const auto age = view.head->lifetime.current_age(now);
   const bool had_age = http::find(view.head->fields, "Age") != nullptr;
   if (!leads || had_age) labels.age = age;
@@ -757,7 +769,7 @@ bool Proxy::begin_reply_from_fill(net::Exchange& exchange, const Transaction& tr
   http::ResponseHead head{
       .status = view.head->status, .reason = view.head->reason, .version = http::Version::http_1_1, .fields = fields};
   lines_.clear();
-  append_labels(lines_, labels);
+  append_labels(lines_, labels, exchange);
   if (http::evaluate_for_cache(t.method, t.fields, head.status, head.fields, now) == http::Precondition::not_modified) {
     head.status = 304;
     head.reason = {};

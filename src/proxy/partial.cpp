@@ -148,7 +148,7 @@ Proxy::Awaitable<void> Proxy::serve_part(net::Exchange& exchange, TransactionPtr
   auto labels = Labels::from_origin(t);
   labels.forward_status = 206;
   labels.ttl = lifetime.freshness_lifetime - lifetime.current_age(response_time);
-  count(&t.route(), labels.outcome);
+  count(exchange, &t.route(), labels.outcome);
   if (reason != policy::NotStored::none) {
     counters_.count(reason);
     labels.detail = policy::to_string(reason);

@@ -22,13 +22,22 @@ constexpr std::chrono::seconds retry_after{1};
 // `request`: as the client sent it, but with the fields that the origin is sent. What it and the others point at
 // outlives the fetch.
 OriginRequest Proxy::origin_request(net::Exchange* exchange, const http::RequestHead& request,
-                                    std::string_view client_address, const std::string* content) const {
+                                    std::string_view client_address, const std::string* content) {
   OriginRequest origin;
   origin.head = request;
   origin.forward = {.via = via_.of(request.version),
                     .client_address = client_address,
                     .trust_forwarded = shared_.trust_forwarded,
-                    .expects_continue = false};
+                    .expects_continue = false,
+                    .request_id_field = shared_.trace.request_id_field};
+  if (exchange != nullptr) {
+    origin.forward.request_id = exchange->request_id;
+    origin.forward.traceparent = exchange->traceparent;
+  } else if (!shared_.trace.request_id_field.empty()) {
+    // A refresh in the background is a request of its own.
+    const auto high = random_();
+    origin.forward.request_id.make(high, random_());
+  }
   origin.preserve_host = shared_.preserve_host;
   if (content != nullptr) {
     origin.content = *content;
@@ -65,10 +74,13 @@ OriginRequest Proxy::origin_request(net::Exchange* exchange, const http::Request
 
 Proxy::Awaitable<void> Proxy::relay(net::Exchange& exchange, const http::RequestHead& request, Labels labels,
                                     const policy::Route* route, const std::string* content) {
-  count(route, labels.outcome);
+  count(exchange, route, labels.outcome);
   const auto origin = origin_request(&exchange, request, exchange.client_address, content);
   OriginResponse response;
-  co_await fetch(origins_, origin, response);
+  {
+    const net::AccessLap lap(exchange.record, &net::AccessRecord::origin);
+    co_await fetch(origins_, origin, response);
+  }
   if (response.error) {
     report_origin_error(request.method, request.target, response);
     reply_with_failure(exchange, response, labels);
@@ -94,7 +106,7 @@ Proxy::Awaitable<void> Proxy::relay_response(net::Exchange& exchange, OriginResp
   auto complete = labels;
   complete.forward_status = head.status;
   lines_.clear();
-  append_labels(lines_, complete);
+  append_labels(lines_, complete, exchange);
   exchange.reply.begin(head, lines_, connection.length());
   // While the origin is silent only a look at the client shows that it is gone.
   exchange.on_client_gone = [&connection] { connection.close(); };
@@ -144,6 +156,8 @@ Proxy::Awaitable<void> Proxy::relay_response(net::Exchange& exchange, OriginResp
 }
 
 void Proxy::hide_targeted_fields(http::FieldList& fields) const {
+  // The reply has the request's own id, not what the origin made of it.
+  if (shared_.trace.return_request_id) fields.remove(shared_.trace.request_id_field);
   if (shared_.rules->forward_targeted_fields) return;
   fields.remove_if([](const http::Field& field) { return policy::is_targeted_field(field.name); });
 }
@@ -199,7 +213,7 @@ void Proxy::reply_with_failure(net::Exchange& exchange, const OriginResponse& re
   std::string lines;
   auto local = labels;
   local.is_local = true;
-  append_labels(lines, local);
+  append_labels(lines, local, exchange);
   std::string text;
   if (const auto shed = shed_by(response.error)) {
     counters_.count(*shed);

@@ -8,6 +8,7 @@
 #include "larder/http/conditional.hpp"
 #include "larder/http/hop_by_hop.hpp"
 #include "larder/http/target.hpp"
+#include "larder/http/trace_context.hpp"
 #include "larder/proxy/proxy.hpp"
 
 namespace larder::proxy {
@@ -20,7 +21,8 @@ Proxy::Proxy(Shared& shared, boost::asio::io_context& context, net::DeadlineWhee
       origins_(origins),
       remote_(remote),
       counters_(counters),
-      via_(shared.cache.node_name) {}
+      via_(shared.cache.node_name),
+      random_(random_number()) {}
 
 net::Handler Proxy::handler() {
   return {.answer_at_once = [this](net::Exchange& exchange) { return answer_at_once(exchange); },
@@ -94,6 +96,13 @@ bool Proxy::is_confirmed_by(const store::StoredResponse& stored, http::FieldSpan
 
 Proxy::Awaitable<void> Proxy::answer(net::Exchange& exchange) {
   counters_.requests.add();
+  identify(exchange);
+  if (shared_.trace.make_traceparent && !http::find_traceparent(exchange.request.fields)) {
+    const auto high = random_();
+    const auto low = random_();
+    exchange.traceparent = http::make_traceparent(high, low, random_());
+    if (exchange.record != nullptr) exchange.record->traceparent.assign(exchange.traceparent);
+  }
   if (const auto why = is_lately_unstorable(exchange)) {
     return pass(exchange, *why, policy::cache_key(exchange.request, match_, canonical_), *match_.route);
   }
@@ -152,6 +161,7 @@ Proxy::Awaitable<void> Proxy::answer_uncached(net::Exchange& exchange, http::Fie
   counters_.count(reason);
   Labels labels;
   labels.outcome = policy::CacheOutcome::bypass;
+  labels.reason = reason;
   labels.forward = forward_reason(reason);
   labels.detail = policy::to_string(reason);
   co_await relay(exchange, request, labels, route);
@@ -245,8 +255,10 @@ bool Proxy::serve_if_usable(net::Exchange& exchange, const TransactionPtr& trans
   }
   const auto outcome = reuse.use == policy::Use::serve ? policy::CacheOutcome::hit : policy::CacheOutcome::stale;
   const auto labels = Labels::from_cache(outcome, lifetime, now, tier);
-  count(&t.route(), labels.outcome);
+  count(exchange, &t.route(), labels.outcome);
   serve_stored(exchange, t.request, form, labels, now);
+  if (t.route().verify_ppm > 0 && form == stored && reuse.use == policy::Use::serve)
+    verify_by_chance(exchange, t.route(), stored);
   if (reuse.use == policy::Use::serve_stale_and_revalidate) {
     t.stale = stored;
     refresh_in_background(transaction);
@@ -256,10 +268,15 @@ bool Proxy::serve_if_usable(net::Exchange& exchange, const TransactionPtr& trans
 
 Proxy::Awaitable<void> Proxy::get(net::Exchange& exchange, TransactionPtr transaction) {
   auto& t = *transaction;
+  if (t.route().is_shadow) {
+    co_await shadow(exchange, std::move(transaction));
+    co_return;
+  }
   if (remote_ != nullptr) t.redis_until = remote_->deadline_from_now();
   bool current = true;
   if (shared_.coherence == Coherence::strict) {
     current = remote_ != nullptr;
+    const net::AccessLap lap(remote_ != nullptr ? exchange.record : nullptr, &net::AccessRecord::redis);
     if (current) current = co_await remote_->confirm_clock(t.redis_until);
   }
   t.may_ask_redis = current && remote_ != nullptr && !t.found_in_redis;
@@ -290,6 +307,7 @@ Proxy::Awaitable<void> Proxy::get(net::Exchange& exchange, TransactionPtr transa
   const bool wants_range = t.method == "GET" && http::find(t.fields, "Range") != nullptr;
   if (t.method == "HEAD" || wants_range || t.client.only_if_cached) {
     bool usable = asks_redis(t);
+    const net::AccessLap lap(remote_ != nullptr ? exchange.record : nullptr, &net::AccessRecord::redis);
     if (usable) usable = co_await look_up_remote(transaction);
     const auto stored = t.stale;
     if (usable && serve_if_usable(exchange, transaction, stored, "redis")) {
@@ -299,8 +317,12 @@ Proxy::Awaitable<void> Proxy::get(net::Exchange& exchange, TransactionPtr transa
   }
   if (t.client.only_if_cached) {
     counters_.count(t.reason);
-    const auto line = "X-Cache: MISS\r\nX-Cache-Key: " + t.key.key + "\r\n";
-    reply_with_text(exchange.reply, 504, "not stored, and the request says only-if-cached", line);
+    auto labels = Labels::from_origin(t);
+    labels.is_local = true;
+    if (exchange.record != nullptr) note_route(*exchange.record, t.route());
+    std::string lines;
+    append_labels(lines, labels, exchange);
+    reply_with_text(exchange.reply, 504, "not stored, and the request says only-if-cached", lines);
     co_return;
   }
   if (t.method == "HEAD") {
@@ -361,6 +383,7 @@ Proxy::Awaitable<void> Proxy::query(net::Exchange& exchange, const http::Request
     exchange.body = &whole;
     counters_.count(policy::NotReused::expectation);
     Labels labels;
+    labels.reason = policy::NotReused::expectation;
     labels.forward = forward_reason(policy::NotReused::expectation);
     labels.detail = policy::to_string(policy::NotReused::expectation);
     co_await relay(exchange, request, labels, route);

@@ -74,6 +74,8 @@ store::StoredParts Proxy::parts_of(const Transaction& transaction, const store::
   parts.stamp = stamp;
   parts.lifetime = lifetime;
   parts.fields = policy::stored_fields(fields, t.route().store);
+  // It was the id of the request that fetched this.
+  if (shared_.trace.return_request_id) parts.fields.remove(shared_.trace.request_id_field);
   name_variant(parts);
   return parts;
 }

@@ -105,14 +105,19 @@ void Proxy::keep_answer_to_post(const http::RequestHead& request, const http::Re
 
 Proxy::Awaitable<void> Proxy::write(net::Exchange& exchange, const http::RequestHead& request) {
   counters_.writes.add();
-  count(nullptr, policy::CacheOutcome::bypass);
+  count(exchange, nullptr, policy::CacheOutcome::bypass);
+  if (exchange.record != nullptr) exchange.record->writes = true;
   Labels labels;
+  labels.reason = policy::NotReused::method;
   labels.forward = "method";
   const auto origin = origin_request(&exchange, request, exchange.client_address);
   const auto before = shared_.log.stamp();
   const auto request_time = wall_clock();
   OriginResponse response;
-  co_await fetch(origins_, origin, response);
+  {
+    const net::AccessLap lap(exchange.record, &net::AccessRecord::origin);
+    co_await fetch(origins_, origin, response);
+  }
   const auto response_time = wall_clock();
   if (response.error) {
     report_origin_error(request.method, request.target, response);
@@ -151,7 +156,11 @@ Proxy::Awaitable<void> Proxy::write(net::Exchange& exchange, const http::Request
   }
   const bool all_read = connection.body_done() || response.error;
   auto first = selectors;
-  const bool delivered = co_await purge(std::move(first));
+  bool delivered = false;
+  {
+    const net::AccessLap lap(remote_ != nullptr ? exchange.record : nullptr, &net::AccessRecord::redis);
+    delivered = co_await purge(std::move(first));
+  }
 
   if (request.method == "POST" && all_read && !response.error && response.head.status < 400) {
     keep_answer_to_post(request, response.head, whole, exchange.client_address, before, delivered, request_time,
@@ -164,7 +173,7 @@ Proxy::Awaitable<void> Proxy::write(net::Exchange& exchange, const http::Request
   head.fields = fields;
   labels.forward_status = head.status;
   lines_.clear();
-  append_labels(lines_, labels);
+  append_labels(lines_, labels, exchange);
   exchange.reply.begin(head, lines_, connection.length());
   bool client_gone = false;
   if (!whole.empty()) client_gone = static_cast<bool>(co_await exchange.reply.write(whole));

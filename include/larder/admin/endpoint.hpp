@@ -15,6 +15,7 @@ enum class Endpoint : unsigned char {
   ready,               ///< GET /ready: it takes requests; no token
   stats,               ///< GET /api/cache/stats
   keys,                ///< GET /api/cache/keys
+  checks,              ///< GET /api/cache/checks: wrong answers that shadow mode and verification have found
   entry,               ///< GET or DELETE /api/cache/entry/{key}; the key may hold '/' and ':'
   invalidate_type,     ///< POST /api/cache/invalidate/{type}
   invalidate_pattern,  ///< POST /api/cache/invalidate-pattern

@@ -32,6 +32,14 @@ struct Settings {
   std::string admin_token;  ///< empty: none, and the admin API refuses everything but /health and /ready. Never logged
   unsigned workers = 0;     ///< threads that serve; 0 for one per core
   LogLevel log_level = LogLevel::info;
+  net::LogParameters log;
+  net::AccessLogParameters access_log;
+  /// Query parameters whose values are never logged; '*' at the end matches any ending.
+  std::vector<std::string> secret_parameters{"access_token", "api_key",   "apikey",        "auth",   "client_secret",
+                                             "code",         "id_token",  "jwt",           "key",    "passwd",
+                                             "password",     "pwd",       "refresh_token", "secret", "session",
+                                             "sig",          "signature", "token",         "x-amz-*"};
+  proxy::TraceParameters trace;
   bool trust_forwarded =
       false;  ///< keep the client's X-Forwarded-* and Forwarded and append to them; false replaces them
   net::ClientLimits client;

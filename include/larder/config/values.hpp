@@ -20,6 +20,9 @@ std::optional<std::chrono::milliseconds> parse_duration(std::string_view text);
 std::optional<std::uint64_t> parse_size(std::string_view text);
 /// Decimal digits only; empty optional for anything else and for what does not fit 63 bits.
 std::optional<std::uint64_t> parse_count(std::string_view text);
+/// "1%", "0.01%", "100%" in millionths: a percentage from 0 to 100 with at most four decimals. Empty optional for
+/// anything else.
+std::optional<std::uint32_t> parse_share(std::string_view text);
 /// true, on, yes, false, off, no.
 std::optional<bool> parse_flag(std::string_view text);
 /// "host:port" or "[::1]:port"; the host is kept without brackets. Port 0 is allowed.
@@ -48,6 +51,8 @@ std::optional<RedisAddress> parse_redis_url(std::string_view text, std::string& 
 std::string show_duration(std::chrono::milliseconds value);
 /// The shortest exact notation with powers of 1024: "64KiB", "1500".
 std::string show_size(std::uint64_t value);
+/// "1%", "0.01%".
+std::string show_share(std::uint32_t millionths);
 /// "host:port", brackets around an IPv6 address.
 std::string show_endpoint(const net::Endpoint& endpoint);
 

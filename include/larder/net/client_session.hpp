@@ -211,6 +211,7 @@ class ClientSession final : public std::enable_shared_from_this<ClientSession>,
   std::uint32_t discarded_ = 0;                           ///< while lingering
 
   // Of the present request.
+  AccessRecord* record_ = nullptr;  ///< null where it is not logged
   http::Version version_ = http::Version::http_1_1;
   Phase phase_ = Phase::reading;
   bool answers_head_ = false;

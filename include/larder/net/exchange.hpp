@@ -8,10 +8,13 @@
 #include <string_view>
 
 #include "larder/http/message.hpp"
+#include "larder/http/request_id.hpp"
 #include "larder/net/awaitable.hpp"
 
 namespace larder::net {
 
+class AccessLane;
+struct AccessRecord;
 class Stream;
 
 /// The request's body. Used on the session's thread.
@@ -87,6 +90,9 @@ struct Exchange {
   std::function<void()> on_client_gone;
   /// Set by the handler while it streams: as Handler::freed_without, for what it keeps itself.
   std::function<std::size_t()> freed_without_reply = {};
+  AccessRecord* record = nullptr;  ///< null where the request is not logged
+  std::string traceparent{};       ///< of a trace that begins here; else empty
+  http::RequestId request_id{};    ///< set by the handler where somebody wants to know it; else empty
 };
 
 /// The story, as callables. `answer_at_once` may answer a request without a body from memory (only with whole()) and
@@ -99,6 +105,7 @@ struct Handler {
   /// How many bytes would become free if this reply (WholeReply::retained, ::release) were let go of; 0 where others
   /// keep them too. Empty where `excess` is.
   std::function<std::size_t(const void* retained, void (*release)(const void*))> freed_without = {};
+  AccessLane* access = nullptr;  ///< where requests are noted; null while the access log is off
 };
 
 /// A complete reply with a short text body, for errors: "<status> <reason>\n<text>\n", Content-Type text/plain and

@@ -43,6 +43,36 @@ struct OriginParameters {
   bool preserve_host = true;               ///< send the client's Host (true) or the server's own authority (false)
 };
 
+/// How a log's lines look.
+enum class LogFormat : unsigned char {
+  human,  ///< time, then name=value
+  json    ///< one JSON object per line
+};
+
+/// The log of what Larder itself does and suffers.
+struct LogParameters {
+  LogFormat format = LogFormat::human;
+  std::string file = "stderr";  ///< or a path
+  std::size_t queue = 4096;     ///< lines that wait for the writer; then the oldest are dropped, and counted
+};
+
+/// The log of requests.
+struct AccessLogParameters {
+  std::string file;  ///< "stderr" or a path; empty: off
+  LogFormat format = LogFormat::json;
+  std::uint32_t sample_ppm = 1000000;  ///< share of requests that is logged, in millionths
+  /// What is logged whatever `sample_ppm` is.
+  struct Always {
+    bool errors = true;          ///< 5xx, replies that were cut short, requests that were refused as malformed
+    bool client_errors = false;  ///< 4xx
+    bool slow = true;            ///< took longer than AccessLogParameters::slow
+    bool misses = false;         ///< X-Cache: MISS
+    bool writes = false;         ///< unsafe methods
+  } always;
+  Milliseconds slow{1000};
+  std::size_t queue = 1UL << 20;  ///< bytes that wait for the writer, per worker; what does not fit is dropped, counted
+};
+
 /// Where to listen: "host:port", port 0 lets the system choose.
 struct Endpoint {
   std::string host = "127.0.0.1";

@@ -2,6 +2,7 @@
 // The rule set of conf/rules.yaml as data, and the matching of requests against it. Reading YAML is config's work.
 // A RuleSet is immutable once built and shared by all workers.
 #include <array>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -98,6 +99,9 @@ struct Route {
   std::vector<std::string> methods;  ///< as written; "*" alone means any
   PathPattern path;
   bool cache_off = false;            ///< `cache: off`
+  bool is_shadow = false;            ///< `mode: shadow`: nothing is served from the cache, but all is reckoned
+  bool verify_credentials = false;   ///< hits on requests with credentials are verified too
+  std::uint32_t verify_ppm = 0;      ///< `verify:`, share of the hits about which the origin is asked, in millionths
   std::shared_ptr<const Type> type;  ///< null where the route only purges (or is off)
   StoreRule store;                   ///< type, defaults and route taken together
   std::optional<Template> key;       ///< `key:`
@@ -128,6 +132,8 @@ struct RuleSet {
   bool honour_client_directives = true;  ///< `client_directives: honour | ignore` (RFC 9111 §5.2.1)
   bool failed_writes_purge = false;      ///< `failed_writes: purge | rfc`: a 5xx purges its target, ttl or none
   bool honour_no_vary_search = true;     ///< `no_vary_search: honour | ignore`
+  /// Fields that count when stored responses are compared with what the origin says.
+  std::vector<std::string> compared_fields{"Content-Type", "Content-Language", "Location"};
   bool forward_targeted_fields = false;  ///< `targeted_fields: forward | remove` (RFC 9213)
 
   /// For caching: the first route in file order that has `cache:` and matches; route is null where there is none.

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "larder/http/message.hpp"
+#include "larder/http/request_id.hpp"
 
 namespace larder::proxy {
 
@@ -41,6 +42,9 @@ struct ForwardParameters {
   std::string_view client_address;  ///< without port
   bool trust_forwarded = false;     ///< append to the client's X-Forwarded-* and Forwarded instead of replacing them
   bool expects_continue = false;    ///< keep Expect: 100-continue
+  std::string_view request_id_field{};  ///< replaces the client's, where `request_id` is not empty
+  http::RequestId request_id{};
+  std::string traceparent{};  ///< replaces the client's traceparent and tracestate; empty: they are passed on
 };
 
 /// Appends a request head for an origin to `head`. `request.fields` are end-to-end fields (hop-by-hop ones removed

@@ -16,7 +16,18 @@ struct CacheParameters {
   std::size_t fill_budget = 256UL << 20;  ///< bytes that all fills in progress may hold together; more is not stored
   std::chrono::seconds unstorable_memory{
       60};                           ///< how long a key is remembered as not storable, so that nobody queues for it
+  unsigned verify_rate = 10;         ///< hits about which the origin is asked, per worker and second at the most
+  unsigned verify_parallel = 4;      ///< of these under way at once, per worker
   std::string node_name = "Larder";  ///< name in Cache-Status and Via (RFC 9211, RFC 9110 §7.6.3); a token
+};
+
+/// How requests are named for logs and traces, here and at the origin.
+struct TraceParameters {
+  std::string request_id_field = "X-Request-Id";  ///< empty: no request ids
+  bool accept_request_id = true;   ///< a well-formed one of the client is kept; false: each request gets a new one
+  bool return_request_id = false;  ///< the reply has it too
+  /// Requests without a valid traceparent (W3C Trace Context) begin a trace here; otherwise it is passed on as it is.
+  bool make_traceparent = false;
 };
 
 /// When a node that can miss the fleet's purges may use what it has.

@@ -9,17 +9,21 @@
 //     ask            what the origin is asked, and what its answer confirms or completes: validate.cpp, partial.cpp
 //     head           HEAD that no stored response answers: head.cpp
 //     write          unsafe methods, and the purges they cause: write.cpp
+//     shadow         what the cache would have done, while the origin answers; and hits that are verified: check.cpp
 //     relay          what the cache has no part in: relay.cpp
 #include <memory>
 #include <optional>
+#include <random>
 #include <string>
 
+#include "larder/net/access_record.hpp"
 #include "larder/net/exchange.hpp"
 #include "larder/net/origin_pool.hpp"
 #include "larder/policy/cache_key.hpp"
 #include "larder/policy/extent.hpp"
 #include "larder/policy/reuse.hpp"
 #include "larder/policy/rules.hpp"
+#include "larder/proxy/answer_checks.hpp"
 #include "larder/proxy/counters.hpp"
 #include "larder/proxy/forward.hpp"
 #include "larder/proxy/origin_fetch.hpp"
@@ -50,6 +54,9 @@ struct Shared {
   PurgeBus* bus = nullptr;  ///< null without Redis
   ErrorLog& origin_errors;
   ErrorLog& overload;  ///< requests that are refused because a limit is reached
+  std::shared_ptr<AnswerChecks> checks = std::make_shared<AnswerChecks>();
+  TraceParameters trace{};
+  std::vector<std::string> secret_parameters{};  ///< of queries; what of them is in a key is not logged
 };
 
 /// Reads the clock once per decision; the pure layers get it as an argument.
@@ -121,9 +128,10 @@ class Proxy {
     policy::CacheOutcome outcome = policy::CacheOutcome::bypass;
     std::string_view key;         ///< X-Cache-Key; empty where there is none, or where the stored head has it
     std::string_view stored_key;  ///< the key that the stored head has
-    std::string_view forward;     ///< Cache-Status fwd= reason; a hit where empty
-    int forward_status = 0;       ///< fwd-status
-    bool is_local = false;        ///< our own answer, made of nothing stored: it gets no Cache-Status (RFC 9211 §2)
+    policy::NotReused reason = policy::NotReused::none;  ///< why no stored response was reused
+    std::string_view forward;                            ///< Cache-Status fwd= reason; a hit where empty
+    int forward_status = 0;                              ///< fwd-status
+    bool is_local = false;  ///< our own answer, made of nothing stored: it gets no Cache-Status (RFC 9211 §2)
     bool stored = false;
     bool collapsed = false;
     std::string_view detail;
@@ -146,6 +154,7 @@ class Proxy {
       Labels labels;
       labels.outcome = policy::CacheOutcome::miss;
       labels.key = transaction.key.key;
+      labels.reason = transaction.reason;
       labels.forward = forward_reason(transaction.reason);
       return labels;
     }
@@ -182,6 +191,7 @@ class Proxy {
   };
 
   struct Leading;
+  struct FreshAnswer;
 
   // How following a fill ended.
   enum class Followed : unsigned char {
@@ -222,10 +232,12 @@ class Proxy {
   [[nodiscard]] store::StoredPtr acceptable_form(const Transaction& transaction, const store::StoredPtr& stored);
   void serve_stored(net::Exchange& exchange, const http::RequestHead& request, const store::StoredPtr& stored,
                     const Labels& labels, policy::TimePoint now);
-  void count(const policy::Route* route, policy::CacheOutcome outcome) noexcept;
+  void count(const net::Exchange& exchange, const policy::Route* route, policy::CacheOutcome outcome) noexcept;
 
   // labels.cpp
-  void append_labels(std::string& lines, const Labels& labels) const;
+  void append_labels(std::string& lines, const Labels& labels, const net::Exchange& exchange) const;
+  void identify(net::Exchange& exchange);
+  void note_route(net::AccessRecord& record, const policy::Route& route) const;
 
   // miss.cpp
   Awaitable<void> miss(net::Exchange& exchange, TransactionPtr transaction);
@@ -300,6 +312,16 @@ class Proxy {
                                 const store::PurgeStamp& stamp, policy::TimePoint request_time,
                                 policy::TimePoint response_time);
 
+  // check.cpp
+  void compare(CheckKind kind, const Transaction& transaction, const store::StoredPtr& stored,
+               const store::StoredPtr& form, const FreshAnswer& fresh);
+  void remember_credentials(const Transaction& transaction, std::string_view name);
+  Awaitable<ShadowOutcome> look_up_in_shadow(net::Exchange& exchange, TransactionPtr transaction);
+  Awaitable<void> shadow(net::Exchange& exchange, TransactionPtr transaction);
+  void verify_by_chance(const net::Exchange& exchange, const policy::Route& route, const store::StoredPtr& stored);
+  Awaitable<void> verify(TransactionPtr transaction, store::StoredPtr stored, store::BudgetShare share,
+                         std::shared_ptr<const bool> place);
+
   // relay.cpp
   Awaitable<void> relay(net::Exchange& exchange, const http::RequestHead& request, Labels labels,
                         const policy::Route* route, const std::string* content = nullptr);
@@ -310,7 +332,7 @@ class Proxy {
   void reply_with_failure(net::Exchange& exchange, const OriginResponse& response, const Labels& labels);
   void report_origin_error(std::string_view method, std::string_view target, const OriginResponse& response);
   OriginRequest origin_request(net::Exchange* exchange, const http::RequestHead& request,
-                               std::string_view client_address, const std::string* content = nullptr) const;
+                               std::string_view client_address, const std::string* content = nullptr);
 
   // write.cpp
   Awaitable<void> write(net::Exchange& exchange, const http::RequestHead& request);
@@ -327,6 +349,10 @@ class Proxy {
   RemoteStore* remote_;
   WorkerCounters& counters_;
   const Via via_;
+  std::mt19937_64 random_;  ///< of request ids, traces and what is chosen by chance
+  std::shared_ptr<const bool> verifying_ = std::make_shared<const bool>(true);  ///< one more owner per verification
+  std::chrono::steady_clock::time_point verify_second_;                         ///< when `verified_in_second_` began
+  unsigned verified_in_second_ = 0;
   // The request that was named last.
   std::uint64_t named_ = 1;   ///< its number
   policy::RouteMatch match_;  ///< views of it

@@ -92,6 +92,9 @@ class LarderProcess:
         self._process.send_signal(signal.SIGTERM)
         return self._wait()
 
+    def send_signal(self, number):
+        self._process.send_signal(number)
+
     def kill(self):
         """SIGKILL."""
         self._killed = True

@@ -25,6 +25,7 @@ TEST_CASE("route: the table") {
                         {"GET, HEAD", "/health", Endpoint::health, false, ""},
                         {"GET", "/ready", Endpoint::ready, true, ""},
                         {"GET", "/api/cache/stats", Endpoint::stats, true, ""},
+                        {"GET", "/api/cache/checks", Endpoint::checks, true, ""},
                         {"GET", "/api/cache/keys", Endpoint::keys, true, ""},
                         {"DELETE", "/api/cache/keys", Endpoint::keys, false, ""},
                         {"GET", "/api/cache/entry/cache:a:b", Endpoint::entry, true, "cache:a:b"},
@@ -59,7 +60,7 @@ TEST_CASE("refusals name what there is") {
   CHECK(unknown.status == 404);
   const auto json = Json::parse(unknown.body);
   CHECK(json["error"] == "unknown_path");
-  CHECK(json["endpoints"].size() == 8);
+  CHECK(json["endpoints"].size() == 9);
   CHECK(json["endpoints"][4] == "GET, HEAD, DELETE /api/cache/entry/{key}");
   const auto wrong = wrong_method("PATCH", "GET, HEAD");
   CHECK(wrong.status == 405);

@@ -68,6 +68,37 @@ routes:                            # for caching, the first match in file order 
     purge: [ { type: analytics }, { tag: "product:{id}" }, { path: /api/products/** }, { key: "cache:search:*" } ]
 )";
 
+TEST_CASE("read_rules: mode, verify and compared_fields, for all routes and for one") {
+  const auto got = read(R"(
+mode: shadow
+verify: 0.5%
+compared_fields: [Content-Type, X-Version]
+types: { page: {} }
+routes:
+  - { match: GET /a, cache: page }
+  - { match: GET /b, cache: page, mode: serve, verify: off }
+  - { match: GET /c, cache: page, verify: { share: 100%, credentials: true } }
+)");
+  REQUIRE_MESSAGE(got.rules != nullptr, all(got.faults));
+  const auto& routes = got.rules->routes;
+  REQUIRE(routes.size() == 3);
+  CHECK(routes[0].is_shadow);
+  CHECK(routes[0].verify_ppm == 5000);
+  CHECK_FALSE(routes[0].verify_credentials);
+  CHECK_FALSE(routes[1].is_shadow);
+  CHECK(routes[1].verify_ppm == 0);
+  CHECK(routes[2].is_shadow);
+  CHECK(routes[2].verify_ppm == 1000000);
+  CHECK(routes[2].verify_credentials);
+  CHECK(got.rules->compared_fields == std::vector<std::string>{"Content-Type", "X-Version"});
+
+  const auto plain = read("types: { page: {} }\nroutes: [ { match: GET /a, cache: page } ]");
+  REQUIRE(plain.rules != nullptr);
+  CHECK_FALSE(plain.rules->routes[0].is_shadow);
+  CHECK(plain.rules->routes[0].verify_ppm == 0);
+  CHECK(plain.rules->compared_fields.size() == 3);
+}
+
 TEST_CASE("read_rules: the example") {
   const auto got = read(example);
   REQUIRE_MESSAGE(got.rules != nullptr, all(got.faults));

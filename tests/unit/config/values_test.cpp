@@ -9,6 +9,33 @@ namespace {
 
 using std::chrono::milliseconds;
 
+TEST_CASE("parse_share") {
+  struct Row {
+    std::string_view text;
+    std::optional<std::uint32_t> expected;
+  };
+  for (const auto& row : std::vector<Row>{{"0%", 0},
+                                          {"1%", 10000},
+                                          {"100%", 1000000},
+                                          {"0.01%", 100},
+                                          {"0.0001%", 1},
+                                          {"12.5%", 125000},
+                                          {"0.00001%", std::nullopt},
+                                          {"100.1%", std::nullopt},
+                                          {"101%", std::nullopt},
+                                          {"-1%", std::nullopt},
+                                          {"1", std::nullopt},
+                                          {"%", std::nullopt},
+                                          {".5%", std::nullopt},
+                                          {"1.%", std::nullopt},
+                                          {"1 %", std::nullopt},
+                                          {"", std::nullopt}}) {
+    CAPTURE(row.text);
+    CHECK(parse_share(row.text) == row.expected);
+    if (row.expected) CHECK(show_share(*row.expected) == row.text);
+  }
+}
+
 TEST_CASE("parse_duration") {
   struct Row {
     std::string_view text;

@@ -55,6 +55,24 @@ TEST_CASE("a request head, whole") {
         "\r\n");
 }
 
+TEST_CASE("request id and trace: ours in place of the client's, or the client's as they are") {
+  const Fields fields{{"X-Request-ID", "theirs"}, {"traceparent", "t"}, {"TraceState", "s"}};
+  const auto passed = head_for(fields);
+  CHECK(values(passed, "X-Request-ID") == std::vector<std::string>{"theirs"});
+  CHECK(values(passed, "traceparent") == std::vector<std::string>{"t"});
+  CHECK(values(passed, "TraceState") == std::vector<std::string>{"s"});
+
+  ForwardParameters ours;
+  ours.request_id_field = "X-Request-Id";
+  ours.request_id.make(0, 1);
+  ours.traceparent = "made";
+  const auto replaced = head_for(fields, {}, ours);
+  CHECK(values(replaced, "X-Request-Id") == std::vector<std::string>{"00000000000000000000000000000001"});
+  CHECK(values(replaced, "X-Request-ID").empty());
+  CHECK(values(replaced, "traceparent") == std::vector<std::string>{"made"});
+  CHECK(values(replaced, "TraceState").empty());
+}
+
 TEST_CASE("what the client says of itself counts only where it is trusted") {
   const Fields fields{{"x-forwarded-for", "10.0.0.1"},
                       {"X-Forwarded-For", "10.0.0.2"},
