@@ -9,6 +9,7 @@
 #include <span>
 #include <utility>
 
+#include "larder/config/namespaces_reader.hpp"
 #include "larder/config/values.hpp"
 #include "larder/http/message.hpp"
 #include "larder/http/target.hpp"
@@ -24,9 +25,9 @@ using policy::Template;
 
 constexpr auto none = std::string_view::npos;
 
-constexpr std::array<std::string_view, 9> top_keys{"failed_writes", "defaults",          "types",
-                                                   "routes",        "client_directives", "set_cookie",
-                                                   "s_maxage",      "no_vary_search",    "targeted_fields"};
+constexpr std::array<std::string_view, 10> top_keys{"failed_writes",     "defaults",   "types",    "routes",
+                                                    "client_directives", "set_cookie", "s_maxage", "no_vary_search",
+                                                    "targeted_fields",   "namespaces"};
 constexpr std::array<std::string_view, 3> default_keys{"ttl", "stale_while_revalidate", "stale_if_error"};
 constexpr std::array<std::string_view, 4> type_keys{"ttl", "stale_while_revalidate", "stale_if_error", "priority"};
 constexpr std::array<std::string_view, 14> route_keys{
@@ -117,6 +118,7 @@ class RulesReader {
     read_switch(root, "no_vary_search", {"ignore", "honour"}, rules_.honour_no_vary_search);
     read_switch(root, "targeted_fields", {"remove", "forward"}, rules_.forward_targeted_fields);
     if (const auto* node = usable(root.find("routes"))) read_routes(*node);
+    if (const auto* node = usable(root.find("namespaces"))) rules_.namespaces = read_namespaces(*node, file_, faults_);
     warn_of_hidden_routes();
     return std::move(rules_);
   }
