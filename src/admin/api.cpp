@@ -18,11 +18,12 @@
 #include "larder/admin/key_listing.hpp"
 #include "larder/admin/purge_order.hpp"
 #include "larder/admin/remote_reader.hpp"
+#include "larder/admin/request_body.hpp"
 #include "larder/admin/statistics.hpp"
 #include "larder/admin/token.hpp"
+#include "larder/admin/value_api.hpp"
 #include "larder/http/http_date.hpp"
 #include "larder/http/message.hpp"
-#include "larder/net/error.hpp"
 
 namespace larder::admin {
 
@@ -79,17 +80,16 @@ bool is_expired(const store::StoredResponse& stored, policy::TimePoint now) {
 }  // namespace
 
 struct Api::Impl {
-  explicit Impl(ApiContext given) : context(std::move(given)) {
+  explicit Impl(ApiContext given)
+      : context(std::move(given)), values(context.shared.rules, context.values, context.token) {
     if (auto* const remote = context.proxy.remote()) reader.emplace(*remote, context.shared.log);
   }
 
   template <class T>
   using Awaitable = net::Awaitable<T>;
-  using BodyOrAnswer = std::variant<std::string, Answer>;
 
   Awaitable<void> answer(net::Exchange& exchange);
   Awaitable<Answer> respond(net::Exchange& exchange);
-  Awaitable<BodyOrAnswer> read_body(net::Exchange& exchange);
 
   Answer health() const;
   Answer ready() const;
@@ -106,6 +106,7 @@ struct Api::Impl {
 
   ApiContext context;
   std::optional<RemoteReader> reader;  ///< empty without Redis
+  ValueApi values;
   proxy::ErrorLog refusals{"[ADMIN REFUSED]"};
   proxy::ErrorLog faults{"[ADMIN ERROR]"};
 };
@@ -132,6 +133,10 @@ net::Awaitable<void> Api::Impl::answer(net::Exchange& exchange) {
 
 net::Awaitable<Answer> Api::Impl::respond(net::Exchange& exchange) {
   const auto& request = exchange.request;
+  if (ValueApi::is_path(request.path())) {
+    auto answered = co_await values.respond(exchange);
+    co_return answered;
+  }
   const auto to = route(request.method, request.path());
   if (!to.endpoint || !is_open(*to.endpoint)) {
     const auto access = judge_access(request.fields, context.token);
@@ -176,7 +181,7 @@ net::Awaitable<Answer> Api::Impl::respond(net::Exchange& exchange) {
       break;
     }
     case Endpoint::invalidate_pattern: {
-      auto body = co_await read_body(exchange);
+      auto body = co_await read_body(exchange, max_order_body);
       if (auto* const wrong = std::get_if<Answer>(&body)) co_return std::move(*wrong);
       auto order = parse_purge_order(std::get<std::string>(body));
       if (auto* const wrong = std::get_if<Answer>(&order)) co_return std::move(*wrong);
@@ -184,38 +189,16 @@ net::Awaitable<Answer> Api::Impl::respond(net::Exchange& exchange) {
       break;
     }
     case Endpoint::clear_all:
+      if (request.query() == "kv=true" && context.values != nullptr) {
+        std::string every_namespace;
+        (void)co_await context.values->flush(std::move(every_namespace));
+      }
       selectors.push_back({SelectorKind::all, {}});
       break;
   }
   const std::optional<bool> found;
   auto purged = co_await purge(std::move(selectors), found);
   co_return purged;
-}
-
-net::Awaitable<Api::Impl::BodyOrAnswer> Api::Impl::read_body(net::Exchange& exchange) {
-  const auto too_large = [] {
-    return failure(413, "body_too_large", fmt::format("the body has more than {} bytes", max_order_body));
-  };
-  std::string text;
-  if (exchange.body == nullptr) co_return BodyOrAnswer(std::move(text));
-  if (exchange.body->length().value_or(0) > max_order_body) co_return BodyOrAnswer(too_large());
-  if (exchange.expects_continue) {
-    http::ResponseHead go_on;
-    go_on.status = 100;
-    (void)co_await exchange.reply.interim(go_on);
-  }
-  for (;;) {
-    const auto piece = co_await exchange.body->read();
-    if (!piece) {
-      const bool is_slow = piece.error() == net::Error::client_timeout;
-      co_return BodyOrAnswer(is_slow ? failure(408, "body_timeout", "the body did not come in time")
-                                     : failure(400, "bad_body", "the body was cut short or is framed wrongly"));
-    }
-    if (piece->empty()) break;
-    if (text.size() + piece->size() > max_order_body) co_return BodyOrAnswer(too_large());
-    text += *piece;
-  }
-  co_return BodyOrAnswer(std::move(text));
 }
 
 Answer Api::Impl::health() const { return {.status = 200, .body = "{\"status\":\"healthy\"}\n", .more_lines = {}}; }
@@ -254,6 +237,7 @@ Answer Api::Impl::stats() const {
                               .version = context.version};
   auto content = to_json(statistics, now);
   add_checks(content["cache_stats"], shared.checks->totals());
+  content["cache_stats"]["kv"] = values.stats();
   return success(content, now);
 }
 

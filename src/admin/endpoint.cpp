@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "larder/admin/value_api.hpp"
 #include "larder/http/field_list.hpp"
 #include "larder/policy/rules.hpp"
 
@@ -27,7 +28,7 @@ constexpr std::array<Row, 9> rows{{
     {Endpoint::entry, "/api/cache/entry/", "/api/cache/entry/{key}", "GET, HEAD, DELETE"},
     {Endpoint::invalidate_type, "/api/cache/invalidate/", "/api/cache/invalidate/{type}", "POST"},
     {Endpoint::invalidate_pattern, "/api/cache/invalidate-pattern", "/api/cache/invalidate-pattern", "POST"},
-    {Endpoint::clear_all, "/api/cache/clear-all", "/api/cache/clear-all", "POST"},
+    {Endpoint::clear_all, "/api/cache/clear-all", "/api/cache/clear-all?kv=", "POST"},
     {Endpoint::checks, "/api/cache/checks", "/api/cache/checks", "GET, HEAD"},
 }};
 
@@ -69,6 +70,7 @@ bool is_open(Endpoint endpoint) noexcept { return endpoint == Endpoint::health |
 Answer unknown_path(std::string_view path) {
   auto endpoints = Json::array();
   for (const auto& row : rows) endpoints.push_back(fmt::format("{} {}", row.allow, row.shown));
+  for (auto& endpoint : value_endpoints()) endpoints.push_back(std::move(endpoint));
   return failure(404, "unknown_path",
                  fmt::format("there is no {} here; see \"endpoints\" for what there is", path.substr(0, 256)),
                  {{"endpoints", std::move(endpoints)}});

@@ -60,8 +60,8 @@ store::MemoryStoreParameters with_headroom(store::MemoryStoreParameters memory) 
 
 // Where undelivered purges are kept unless the configuration says where: one file per listening port, in the first of
 // the places that systemd, the user's session or the system provide for state.
-std::filesystem::path default_journal(const net::Endpoint& listen) {
-  const auto name = fmt::format("purges-{}.journal", listen.port);
+std::filesystem::path default_journal(const net::Endpoint& listen, std::string_view of) {
+  const auto name = fmt::format("{}-{}.journal", of, listen.port);
   const auto set = [](const char* variable) -> const char* {
     const char* value = std::getenv(variable);
     return value != nullptr && *value != '\0' ? value : nullptr;
@@ -73,9 +73,12 @@ std::filesystem::path default_journal(const net::Endpoint& listen) {
   return {};
 }
 
-std::unique_ptr<store::Journal> open_journal(const config::Settings& settings) {
+// `of`: whose purges they are.
+std::unique_ptr<store::Journal> open_journal(const config::Settings& settings, std::string_view of,
+                                             std::string_view suffix) {
   const bool configured = !settings.redis->journal.empty();
-  const auto path = configured ? std::filesystem::path(settings.redis->journal) : default_journal(settings.listen);
+  auto path = configured ? std::filesystem::path(settings.redis->journal) : default_journal(settings.listen, of);
+  if (configured) path += suffix;
   if (path.empty()) {
     spdlog::warn("no purge journal: purges made while Redis is away will not outlive this process; set redis.journal");
     return nullptr;
@@ -143,7 +146,8 @@ struct Server::Impl {
     // What takes its time is done on threads that serve no hits. Three of them, so that neither compressing nor the
     // admin API delays the purges that the bus hears.
     if (settings.redis) {
-      bus = std::make_unique<proxy::PurgeBus>(bus_context, *settings.redis, log, open_journal(settings), redis_errors);
+      bus = std::make_unique<proxy::PurgeBus>(bus_context, *settings.redis, log, open_journal(settings, "purges", {}),
+                                              redis_errors);
       shared.bus = bus.get();
     }
     background = std::make_unique<Worker>(settings, shared, encoding_context, bus.get(), redis_errors, write_bytes);
@@ -161,12 +165,18 @@ struct Server::Impl {
       endpoint.port = listening.port();
       workers.push_back(std::move(worker));
     }
+    if (settings.admin && settings.values.memory > 0) {
+      values = std::make_unique<proxy::Values>(background->context(), settings.values, settings.redis,
+                                               settings.redis ? open_journal(settings, "values", ".values") : nullptr,
+                                               redis_errors);
+    }
     std::vector<const proxy::WorkerCounters*> counters{&background->counters()};
     for (const auto& worker : workers) counters.push_back(&worker->counters());
     if (settings.admin) {
       api = std::make_unique<admin::Api>(admin::ApiContext{.token = settings.admin_token,
                                                            .shared = shared,
                                                            .proxy = background->proxy(),
+                                                           .values = values.get(),
                                                            .counters = std::move(counters),
                                                            .sessions = session_counters,
                                                            .started = std::chrono::system_clock::now(),
@@ -229,6 +239,7 @@ struct Server::Impl {
   std::unique_ptr<proxy::PurgeBus> bus;
   std::unique_ptr<net::AccessLog> access_log;  ///< null while it is off
   std::unique_ptr<Worker> background;
+  std::unique_ptr<proxy::Values> values;  ///< on the background worker's thread; null where it is off
   std::unique_ptr<admin::Api> api;
   std::vector<std::unique_ptr<Worker>> workers;
   asio::ip::tcp::endpoint listening;
@@ -247,6 +258,7 @@ void Server::run() {
 
   if (self.access_log) self.access_log->start();
   if (self.bus) self.bus->start();
+  if (self.values) self.values->start();
   self.schedule_sweep();
   std::thread bus_thread(run_loop, std::ref(self.bus_context), "the purge bus");
   std::thread encoding_thread(run_loop, std::ref(self.encoding_context), "the encoding thread");
@@ -281,6 +293,7 @@ void Server::run() {
   }
   for (auto& worker : self.workers) worker->stop();
   if (self.access_log) self.access_log->stop();
+  if (self.values) asio::post(self.background->context(), [&] { self.values->stop(); });
   self.background->stop();
   self.encoding_context.stop();
   encoding_thread.join();

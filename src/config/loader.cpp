@@ -198,12 +198,15 @@ class Loader {
       read_section(node, path + ".");
     } else if (node.is_off() && path == "memory") {
       settings_.memory.capacity = 0;
+    } else if (node.is_off() && path == "kv") {
+      settings_.values.memory = 0;
     } else if (node.is_off() && path == "admin") {
       settings_.admin.reset();
     } else if (node.is_off() && path == "access_log") {
       settings_.access_log.file.clear();
     } else if (path != "redis" || !(node.is_off() || node.text == "on" || node.text == "true")) {
-      const bool has_off = path == "memory" || path == "admin" || path == "redis" || path == "access_log";
+      const bool has_off =
+          path == "memory" || path == "admin" || path == "redis" || path == "access_log" || path == "kv";
       fault({file_, node.line}, path + ": this is not a mapping",
             "write its keys below it, indented" + std::string(has_off ? ", or off" : ""));
     }
@@ -236,8 +239,21 @@ class Loader {
       fault(place_of("client.buffers"), "client.buffers is smaller than client.head_size",
             "make it some times " + show_size(settings_.client.head_size) + ": it is for all clients together");
     }
+    const auto& values = settings_.values;
+    if (values.memory != 0 && values.max_value > values.memory / 8) {
+      fault(place_of("kv.max_value"), "kv.max_value is more than an eighth of kv.memory",
+            "make it " + show_size(values.memory / 8) + " at most, or kv.memory larger");
+    }
+    if (values.max_lease < values.lease) {
+      fault(place_of("kv.max_lease"), "kv.max_lease is less than kv.lease",
+            "make it " + show_duration(values.lease) + " at least");
+    }
     if (settings_.redis) {
       const auto& redis = *settings_.redis;
+      if (redis.namespace_key == values.name + "-log") {
+        fault(place_of("redis.namespace_key"), "redis.namespace_key is the purge log of the key-value store (kv.name)",
+              "give it another name");
+      }
       if (redis.codec.max_body < settings_.cache.max_object) {
         fault(place_of("redis.max_body"), "redis.max_body is smaller than cache.max_object",
               "make it " + show_size(settings_.cache.max_object) + " at least");

@@ -10,6 +10,7 @@
 #include <span>
 #include <utility>
 
+#include "larder/config/namespaces_reader.hpp"
 #include "larder/config/values.hpp"
 #include "larder/http/message.hpp"
 #include "larder/http/target.hpp"
@@ -25,9 +26,9 @@ using policy::Template;
 
 constexpr auto none = std::string_view::npos;
 
-constexpr std::array<std::string_view, 12> top_keys{"mode",       "verify",   "compared_fields", "failed_writes",
-                                                    "defaults",   "types",    "routes",          "client_directives",
-                                                    "set_cookie", "s_maxage", "no_vary_search",  "targeted_fields"};
+constexpr std::array<std::string_view, 13> top_keys{
+    "mode",       "verify",   "compared_fields", "failed_writes",   "defaults",  "types", "routes", "client_directives",
+    "set_cookie", "s_maxage", "no_vary_search",  "targeted_fields", "namespaces"};
 constexpr std::array<std::string_view, 3> default_keys{"ttl", "stale_while_revalidate", "stale_if_error"};
 constexpr std::array<std::string_view, 4> type_keys{"ttl", "stale_while_revalidate", "stale_if_error", "priority"};
 constexpr std::array<std::string_view, 2> verify_keys{"share", "credentials"};
@@ -122,6 +123,7 @@ class RulesReader {
     if (const auto* node = usable(root.find("verify"))) read_verify(*node, verify_ppm_, verify_credentials_);
     if (const auto* node = usable(root.find("compared_fields"))) read_compared_fields(*node);
     if (const auto* node = usable(root.find("routes"))) read_routes(*node);
+    if (const auto* node = usable(root.find("namespaces"))) rules_.namespaces = read_namespaces(*node, file_, faults_);
     warn_of_hidden_routes();
     return std::move(rules_);
   }

@@ -417,6 +417,21 @@ void add_cache_keys(std::vector<SettingsKey>& keys, Settings& settings) {
                           "write a token: letters, digits and !#$%&'*+-.^_`|~, without spaces", http::is_token));
 }
 
+void add_value_keys(std::vector<SettingsKey>& keys, proxy::ValueParameters& values) {
+  keys.push_back(size_key("kv.memory", values.memory, 64 * kib, tib, Off::is_zero));
+  keys.push_back(size_key("kv.max_value", values.max_value, 1, 512 * mib));
+  keys.push_back(size_key("kv.max_key", values.max_key, 1, 16 * kib));
+  keys.push_back(count_key("kv.max_keys", values.max_keys, 1, 10000));
+  keys.push_back(duration_key("kv.max_ttl", values.max_ttl, seconds(1), 3650 * day));
+  keys.push_back(duration_key("kv.lease", values.lease, milliseconds(100), day));
+  keys.push_back(duration_key("kv.max_lease", values.max_lease, milliseconds(100), day));
+  keys.push_back(duration_key("kv.max_wait", values.max_wait, milliseconds(0), hour));
+  keys.push_back(count_key("kv.max_leases", values.max_leases, 1, 10000000));
+  // Below "cache:" its keys would be taken for stored responses.
+  keys.push_back(text_key("kv.name", values.name, "write a text without spaces that does not begin with \"cache:\"",
+                          [](std::string_view t) { return is_visible(t) && !t.starts_with("cache:"); }));
+}
+
 void add_redis_keys(std::vector<SettingsKey>& keys, proxy::RedisParameters& redis) {
   auto& connection = redis.connection;
   keys.push_back(redis_url_key(connection));
@@ -461,12 +476,13 @@ void add_redis_keys(std::vector<SettingsKey>& keys, proxy::RedisParameters& redi
 
 std::vector<SettingsKey> settings_keys(Settings& settings, proxy::RedisParameters& redis) {
   std::vector<SettingsKey> keys;
-  keys.reserve(80);
+  keys.reserve(90);
   add_server_keys(keys, settings);
   add_log_keys(keys, settings);
   add_client_keys(keys, settings.client);
   add_origin_keys(keys, settings.origin);
   add_cache_keys(keys, settings);
+  add_value_keys(keys, settings.values);
   add_redis_keys(keys, redis);
   return keys;
 }

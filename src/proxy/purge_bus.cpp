@@ -35,6 +35,12 @@ net::Awaitable<void> pause(std::chrono::milliseconds duration) {
   timer.expires_after(duration);
   (void)co_await timer.async_wait(net::as_result);
 }
+
+// What a command that delivers a purge returned: epoch and clock, and behind them what is its follower's.
+std::optional<std::pair<std::uint64_t, std::uint64_t>> parse_delivery(redis::Reply reply) {
+  if (reply.elements.size() > 2) reply.elements.resize(2);
+  return parse_purge(reply);
+}
 }  // namespace
 
 std::uint64_t random_number() {
@@ -55,12 +61,13 @@ std::string_view to_string(Trust trust) noexcept {
 }
 
 PurgeBus::PurgeBus(asio::io_context& context, const RedisParameters& parameters, store::PurgeLog& log,
-                   std::unique_ptr<store::Journal> journal, ErrorLog& errors)
+                   std::unique_ptr<store::Journal> journal, ErrorLog& errors, LogFollower follower)
     : context_(context),
       parameters_(parameters),
       log_(log),
       journal_(std::move(journal)),
       errors_(errors),
+      follower_(std::move(follower)),
       node_(std::to_string(random_number())),
       push_(context, parameters.connection,
             [this](redis::Event event, std::string_view detail) {
@@ -150,8 +157,9 @@ void PurgeBus::request_attach() {
   wake_->notify();
 }
 
-void PurgeBus::request_sweep(std::span<const policy::Selector> selectors) {
-  // The narrowest key pattern that covers the selectors; tags and paths say nothing of keys.
+// The narrowest key pattern that covers the selectors; tags and paths say nothing of keys.
+std::string PurgeBus::sweep_pattern(std::span<const policy::Selector> selectors) const {
+  if (follower_.sweep_pattern) return follower_.sweep_pattern(selectors);
   std::string pattern;
   for (const auto& selector : selectors) {
     std::string one = "cache:*";
@@ -160,13 +168,19 @@ void PurgeBus::request_sweep(std::span<const policy::Selector> selectors) {
     if (selector.kind == policy::SelectorKind::key) one = selector.value + "*";
     pattern = pattern.empty() || pattern == one ? one : "cache:*";
   }
+  return pattern;
+}
+
+void PurgeBus::request_sweep(std::span<const policy::Selector> selectors) {
+  auto pattern = sweep_pattern(selectors);
+  if (pattern.empty()) return;
   {
     const std::lock_guard lock(mutex_);
     if (std::find(sweeps_.begin(), sweeps_.end(), pattern) != sweeps_.end()) return;
     if (sweeps_.size() >= max_waiting_sweeps)
-      sweeps_.assign(1, "cache:*");
+      sweeps_.assign(1, sweep_pattern(std::vector{policy::Selector{}}));
     else
-      sweeps_.push_back(pattern);
+      sweeps_.push_back(std::move(pattern));
   }
   wake_->notify();
 }
@@ -223,9 +237,14 @@ void PurgeBus::apply(const PushMessage& push) {
     return;
   }
   if (push.kind == PushMessage::Kind::purge) {
-    log_.apply_fleet(push.clock, push.selectors);
+    apply_fleet(push.clock, push.selectors);
     heard_.fetch_add(1, std::memory_order_relaxed);
   }
+}
+
+void PurgeBus::apply_fleet(std::uint64_t clock, std::span<const policy::Selector> selectors) {
+  log_.apply_fleet(clock, selectors);
+  if (follower_.heard) follower_.heard(clock, selectors);
 }
 
 PurgeBus::Awaitable<void> PurgeBus::maintain() {
@@ -313,8 +332,10 @@ PurgeBus::Awaitable<bool> PurgeBus::attach() {
     attached_ = false;
     log_.enter_epoch(attached->epoch, attached->floor, attached->floor);
     known = attached->floor;
+    if (follower_.lost) follower_.lost(alone_ && std::to_string(attached->epoch) == new_epoch);
   }
-  for (const auto& [clock, selectors] : attached->purges) log_.apply_fleet(clock, selectors);
+  for (const auto& [clock, selectors] : attached->purges) apply_fleet(clock, selectors);
+  if (follower_.lost && log_.clock() < attached->clock) follower_.lost(false);
   log_.enter_epoch(attached->epoch, attached->clock, attached->floor, known);
   {
     const std::lock_guard lock(mutex_);
@@ -348,9 +369,13 @@ PurgeBus::Awaitable<void> PurgeBus::deliver(std::uint64_t up_to) {
     }
     const auto payload = encode_payload(purge.selectors);
     const auto new_epoch = std::to_string(random_number());
-    const auto arguments = purge_command(parameters_.namespace_key, run_id, new_epoch, payload);
+    std::vector<std::string> own_arguments;
+    if (follower_.delivery) own_arguments = follower_.delivery(purge, run_id, new_epoch);
+    const auto arguments = follower_.delivery
+                               ? std::vector<std::string_view>(own_arguments.begin(), own_arguments.end())
+                               : purge_command(parameters_.namespace_key, run_id, new_epoch, payload);
     const auto reply = co_await commands_.command(arguments, operation_deadline);
-    const auto done = reply ? parse_purge(*reply) : std::nullopt;
+    const auto done = reply ? parse_delivery(*reply) : std::nullopt;
     if (!done) {
       errors_.report(fmt::format("{} purges still wait for Redis: {}", log_.pending_count(),
                                  reply ? reply->text : reply.error().message()));
@@ -364,6 +389,7 @@ PurgeBus::Awaitable<void> PurgeBus::deliver(std::uint64_t up_to) {
       request_attach();
       co_return;
     }
+    if (follower_.delivered) follower_.delivered(purge, *reply);
     request_sweep(purge.selectors);
   }
   if (!pending.empty()) spdlog::info("{} waiting purges were delivered to Redis", pending.size());
@@ -435,6 +461,13 @@ PurgeBus::Awaitable<bool> PurgeBus::sweep_keys(std::vector<std::string>& keys, s
   std::vector<std::string> unread;
   for (std::size_t i = 0; i < keys.size(); ++i) {
     const std::string_view front = (*fronts)[i].text;
+    if (follower_.dead_beginning) {
+      const auto beginning = follower_.dead_beginning(keys[i], front);
+      if (beginning.empty()) continue;
+      dead.emplace_back(keys[i]);
+      headers.push_back(beginning);
+      continue;
+    }
     const auto summary = store::summarise(front);
     if (const auto* entry = std::get_if<store::RecordSummary>(&summary)) {
       if (log_.alive_remote(entry->subject(), entry->stamp) == store::Liveness::alive) continue;

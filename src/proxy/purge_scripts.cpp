@@ -14,8 +14,10 @@ return removed
 )lua";
 }
 
-std::string_view purge_script() noexcept {
-  return R"lua(
+namespace {
+// Begins the log where there is none of this run of Redis, raises its clock, records the payload and publishes it.
+// Leaves `epoch`, and the clock as `text`.
+constexpr std::string_view record_purge = R"lua(
 local log, channel, run, new_epoch, most, payload = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local state = redis.call('HMGET', log, 'run', 'epoch', 'floor')
 local epoch, floor = state[2], tonumber(state[3] or '0')
@@ -36,7 +38,15 @@ end
 redis.call('PUBLISH', channel, 'p ' .. epoch .. ' ' .. text .. ' ' .. payload)
 return {epoch, text}
 )lua";
+constexpr std::string_view record_purge_result = "return {epoch, text}\n";
+static_assert(record_purge.ends_with(record_purge_result));
+}  // namespace
+
+std::string_view record_purge_lua() noexcept {
+  return record_purge.substr(0, record_purge.size() - record_purge_result.size());
 }
+
+std::string_view purge_script() noexcept { return record_purge; }
 
 std::string_view attach_script() noexcept {
   return R"lua(

@@ -11,6 +11,7 @@
 #include "larder/net/client_session.hpp"
 #include "larder/net/exchange.hpp"
 #include "larder/proxy/proxy.hpp"
+#include "larder/proxy/values.hpp"
 
 namespace larder::admin {
 
@@ -18,7 +19,8 @@ namespace larder::admin {
 struct ApiContext {
   std::string token;  ///< empty: everything but /health and /ready is refused, with the reason
   proxy::Shared& shared;
-  proxy::Proxy& proxy;                                 ///< of the thread the API runs on: its purge(), its remote()
+  proxy::Proxy& proxy;              ///< of the thread the API runs on: its purge(), its remote()
+  proxy::Values* values = nullptr;  ///< the key-value store, of that thread too; null where it is off
   std::vector<const proxy::WorkerCounters*> counters;  ///< of all workers, and of `proxy`
   const net::SessionCounters& sessions;
   std::chrono::system_clock::time_point started;

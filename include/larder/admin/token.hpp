@@ -1,5 +1,6 @@
 #pragma once
 // Who may use the admin API: bearer tokens (RFC 6750 §2.1). Pure.
+#include <optional>
 #include <string_view>
 
 #include "larder/http/field_list.hpp"
@@ -13,6 +14,9 @@ enum class Access : unsigned char {
   no_bearer,  ///< no Authorization field, several of them, or not the scheme Bearer
   wrong       ///< a bearer token, but not the configured one
 };
+
+/// The bearer token of a request; empty where it has no Authorization field, several, or not the scheme Bearer.
+std::optional<std::string_view> bearer_token(http::FieldSpan fields);
 
 /// Judges a request. The time it takes tells nothing of `configured` but its length: digests are compared, and those in
 /// constant time.

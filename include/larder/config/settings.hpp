@@ -10,6 +10,7 @@
 #include "larder/net/parameters.hpp"
 #include "larder/policy/rules.hpp"
 #include "larder/proxy/parameters.hpp"
+#include "larder/proxy/value_parameters.hpp"
 #include "larder/store/memory_store.hpp"
 
 namespace larder::config {
@@ -47,6 +48,7 @@ struct Settings {
   store::MemoryStoreParameters memory;
   std::optional<proxy::RedisParameters> redis;  ///< empty: the memory tier alone
   proxy::CacheParameters cache;
+  proxy::ValueParameters values;
   std::string rules_file;                        ///< empty: the built-in rules
   std::shared_ptr<const policy::RuleSet> rules;  ///< never null in loaded settings
 };

@@ -12,6 +12,7 @@
 
 #include "larder/http/message.hpp"
 #include "larder/policy/freshness.hpp"
+#include "larder/policy/namespaces.hpp"
 #include "larder/policy/selector.hpp"
 
 namespace larder::policy {
@@ -129,6 +130,7 @@ struct RouteMatch {
 struct RuleSet {
   std::vector<std::shared_ptr<const Type>> types;
   std::vector<Route> routes;
+  Namespaces namespaces;                 ///< of the key-value store
   bool honour_client_directives = true;  ///< `client_directives: honour | ignore` (RFC 9111 §5.2.1)
   bool failed_writes_purge = false;      ///< `failed_writes: purge | rfc`: a 5xx purges its target, ttl or none
   bool honour_no_vary_search = true;     ///< `no_vary_search: honour | ignore`

@@ -3,6 +3,7 @@
 // got, and says how far the caches of this node may be trusted. One per process, on the background thread.
 #include <atomic>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -39,12 +40,32 @@ struct PurgeBusState {
   std::uint64_t swept = 0;   ///< dead entries removed from Redis in the background
 };
 
+/// What else follows a purge log, where it is not (only) stored responses: values. All callables are called on the
+/// bus's thread; an empty one leaves the bus to do as it does for stored responses.
+struct LogFollower {
+  /// The purge of `clock`, ours too, is in the log now. It may come more than once.
+  std::function<void(std::uint64_t clock, std::span<const policy::Selector>)> heard;
+  /// Purges may have been missed: nothing that was kept before counts any more. `nobody_else`: but no other node was
+  /// ever there, and the new epoch is ours, so that only what Redis holds is in doubt.
+  std::function<void(bool nobody_else)> lost;
+  /// The command that delivers a pending purge, as purge_command() would.
+  std::function<std::vector<std::string>(const store::PendingPurge&, std::string_view run_id,
+                                         std::string_view new_epoch)>
+      delivery;
+  /// It was delivered; what the command returned.
+  std::function<void(const store::PendingPurge&, const redis::Reply&)> delivered;
+  /// The keys in Redis that a purge may have left to be removed; empty for none.
+  std::function<std::string(std::span<const policy::Selector>)> sweep_pattern;
+  /// The beginning of the record, where its front shows that it is dead; else empty.
+  std::function<std::string_view(std::string_view key, std::string_view front)> dead_beginning;
+};
+
 class PurgeBus {
  public:
   /// `journal` may be null (then undelivered purges do not outlive the process, which is logged). `log`, `errors` and
-  /// `context` must outlive the bus.
+  /// `context` must outlive the bus, and what `follower` calls too.
   PurgeBus(boost::asio::io_context& context, const RedisParameters& parameters, store::PurgeLog& log,
-           std::unique_ptr<store::Journal> journal, ErrorLog& errors);
+           std::unique_ptr<store::Journal> journal, ErrorLog& errors, LogFollower follower = {});
   ~PurgeBus();
   PurgeBus(const PurgeBus&) = delete;
   PurgeBus& operator=(const PurgeBus&) = delete;
@@ -84,6 +105,8 @@ class PurgeBus {
   void detach(std::string_view why);
   void on_push(std::string_view payload);
   void apply(const PushMessage& push);
+  void apply_fleet(std::uint64_t clock, std::span<const policy::Selector> selectors);
+  [[nodiscard]] std::string sweep_pattern(std::span<const policy::Selector> selectors) const;
   void append_to_journal(const std::vector<policy::Selector>& selectors);
   void clear_journal_if_delivered();
 
@@ -92,6 +115,7 @@ class PurgeBus {
   store::PurgeLog& log_;
   std::unique_ptr<store::Journal> journal_;
   ErrorLog& errors_;
+  const LogFollower follower_;
   const std::string node_;
   redis::Connection push_;
   redis::Connection commands_;

@@ -19,6 +19,9 @@ namespace larder::proxy {
 /// KEYS[1] the log; ARGV: channel, run_id, epoch for a new log, most selectors kept, payload.
 /// Returns {epoch, clock}. Raises the clock, records the selectors and publishes them, atomically.
 std::string_view purge_script() noexcept;
+/// What scripts do that change something together with their purge: KEYS[1] and ARGV[1] to ARGV[5] as purge_script().
+/// Lua that raises the clock, records and publishes, and leaves the locals `log`, `epoch` and `text` (the clock).
+std::string_view record_purge_lua() noexcept;
 /// KEYS[1] the log; ARGV: channel, run_id, epoch for a new log, known epoch, known clock, node.
 /// Returns {epoch, clock, floor, clock, payload, clock, payload, …}: the purges above the floor, or above the
 /// known clock where the known epoch is the log's.

@@ -524,7 +524,10 @@ TEST_CASE("conf/rules.yaml holds the example and passes") {
                                      "glob",
                                      "type",
                                      "tag",
-                                     "all"}) {
+                                     "all",
+                                     "namespaces",
+                                     "read",
+                                     "write"}) {
     CAPTURE(key);
     CHECK(text->substr(0, text->find("\nclient_directives:")).find(key) != std::string::npos);
   }
