@@ -1,25 +1,8 @@
 #include "larder/admin/token.hpp"
 
-#include <array>
-#include <openssl/crypto.h>
-
 #include "larder/policy/digest.hpp"
 
 namespace larder::admin {
-namespace {
-
-using HexDigest = std::array<char, 64>;
-
-HexDigest digest_of(std::string_view text) {
-  policy::Digest digest(policy::Digest::Algorithm::sha256);
-  digest.update(text);
-  HexDigest hex{};
-  digest.finish_hex(hex.data());
-  return hex;
-}
-
-}  // namespace
-
 Access judge_access(http::FieldSpan fields, std::string_view configured) {
   if (configured.empty()) return Access::unset;
   constexpr std::string_view scheme = "Bearer";
@@ -32,9 +15,7 @@ Access judge_access(http::FieldSpan fields, std::string_view configured) {
   }
   const auto given = http::trim_ows(field->value.substr(space));
   if (given.empty()) return Access::no_bearer;
-  const auto a = digest_of(given);
-  const auto b = digest_of(configured);
-  return CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0 ? Access::granted : Access::wrong;
+  return policy::same_secret(given, configured) ? Access::granted : Access::wrong;
 }
 
 }  // namespace larder::admin

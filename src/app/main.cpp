@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "larder/app/explain.hpp"
 #include "larder/app/server.hpp"
 #include "larder/config/command_line.hpp"
 #include "larder/config/loader.hpp"
@@ -16,6 +17,12 @@ using larder::config::CommandLine;
 
 spdlog::level::level_enum level_of(larder::config::LogLevel level) {
   return spdlog::level::from_str(std::string(larder::config::to_string(level)));
+}
+
+// What a command has to say, where it belongs; returns its exit status.
+int print(const larder::app::CommandOutput& output) {
+  std::fputs(output.text.c_str(), output.status == 0 ? stdout : stderr);
+  return output.status;
 }
 
 int serve(larder::config::Settings settings) {
@@ -51,6 +58,7 @@ int main(int argc, char** argv) {
       return 2;
     case CommandLine::Command::serve:
     case CommandLine::Command::check:
+    case CommandLine::Command::explain:
       break;
   }
   auto loaded = larder::config::load(line.config, line.overrides, larder::config::process_environment);
@@ -62,6 +70,7 @@ int main(int argc, char** argv) {
     std::fputs(larder::config::report(loaded).c_str(), stderr);
     return 1;
   }
+  if (line.command == CommandLine::Command::explain) return print(larder::app::explain(*loaded.settings, line.explain));
   for (const auto& warning : loaded.warnings) spdlog::warn("{}", larder::config::format(warning));
   return serve(std::move(*loaded.settings));
 }

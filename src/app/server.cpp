@@ -110,7 +110,8 @@ struct Server::Impl {
                .variances = variances,
                .decoded = decoded,
                .bus = nullptr,
-               .origin_errors = origin_errors} {
+               .origin_errors = origin_errors,
+               .admin_token = settings.admin_token} {
     raise_descriptor_limit();
     // What takes its time is done on threads that serve no hits. Three of them, so that neither compressing nor the
     // admin API delays the purges that the bus hears.
@@ -141,7 +142,8 @@ struct Server::Impl {
                                                            .started = std::chrono::system_clock::now(),
                                                            .is_ready = [this] { return ready.load(); },
                                                            .redis_is_in_use = [this] { return redis_is_in_use(); },
-                                                           .version = std::move(version)});
+                                                           .version = std::move(version),
+                                                           .default_host = shown(listening)});
       admin_listening =
           background->listen(*settings.admin, false, settings.client, api->handler(), admin_session_counters)
               .local_endpoint();

@@ -214,7 +214,7 @@ class Loader {
 
   // What only shows when all values are known.
   void check_together() {
-    if (settings_.origin.servers.empty()) {
+    if (settings_.origin.servers.empty() && overrides_.serves) {
       fault(place_of("origin.servers"), "no origin server is given",
             "write origin: { servers: [http://HOST:PORT] }, or --origin http://HOST:PORT");
     }

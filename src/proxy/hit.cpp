@@ -3,6 +3,7 @@
 #include <random>
 
 #include "larder/http/conditional.hpp"
+#include "larder/http/hop_by_hop.hpp"
 #include "larder/http/range.hpp"
 #include "larder/policy/targeted_cache_control.hpp"
 #include "larder/policy/validation.hpp"
@@ -69,7 +70,9 @@ void Proxy::count(const policy::Route* route, policy::CacheOutcome outcome) noex
 bool Proxy::needs_the_story(const http::RequestHead& request) {
   using http::ControlField;
   return (request.control.has(ControlField::connection) &&
-          (names_other_fields(request.fields) || asks_for_upgrade(request))) ||
+          (names_other_fields(request.fields) || http::asks_for_upgrade(request))) ||
+         (request.control.has(ControlField::explanation) &&
+          http::find(request.fields, http::explain_field) != nullptr) ||
          (request.control.has(ControlField::origin_conditions) && http::has_origin_preconditions(request.fields));
 }
 
@@ -204,7 +207,7 @@ void Proxy::serve_stored(net::Exchange& exchange, const http::RequestHead& reque
   auto complete = labels;
   complete.key = {};
   complete.stored_key = stored->base_key();
-  append_labels(lines_, complete);
+  append_labels(lines_, complete, exchange);
   if (shared_.rules->forward_targeted_fields) {
     for (const auto& field : fields.span()) {
       if (policy::is_targeted_field(field.name)) append_field(lines_, field.name, field.value);

@@ -41,7 +41,7 @@ OriginRequest Proxy::origin_request(net::Exchange* exchange, const http::Request
         origin.framing.length && *origin.framing.length <= small_body && !exchange->expects_continue;
   }
   // With a body the tunnel could only begin behind it (RFC 9110 §7.8); nobody does that.
-  if (exchange->body == nullptr && asks_for_upgrade(exchange->request)) {
+  if (exchange->body == nullptr && http::asks_for_upgrade(exchange->request)) {
     origin.upgrade = http::combined(exchange->request.fields, "Upgrade").value_or("");
   }
   origin.on_interim = [exchange](const http::ResponseHead& head) -> Awaitable<net::error_code> {
@@ -92,7 +92,7 @@ Proxy::Awaitable<void> Proxy::relay_response(net::Exchange& exchange, OriginResp
   auto complete = labels;
   complete.forward_status = head.status;
   lines_.clear();
-  append_labels(lines_, complete);
+  append_labels(lines_, complete, exchange);
   exchange.reply.begin(head, lines_, connection.length());
   // While the origin is silent only a look at the client shows that it is gone.
   exchange.on_client_gone = [&connection] { connection.close(); };
@@ -151,7 +151,7 @@ Proxy::Awaitable<void> Proxy::relay_upgraded(net::Exchange& exchange, OriginResp
   auto head = response.head;
   auto fields = response_fields(head, via_.of(head.version), wall_clock());
   const auto protocols = http::combined(head.fields, "Upgrade");
-  if (exchange.body != nullptr || !asks_for_upgrade(exchange.request) || !protocols) {
+  if (exchange.body != nullptr || !http::asks_for_upgrade(exchange.request) || !protocols) {
     response.error = net::Error::origin_malformed;
     report_origin_error(exchange.request.method, exchange.request.target, response);
     connection.close();
@@ -191,7 +191,7 @@ void Proxy::reply_with_failure(net::Exchange& exchange, const OriginResponse& re
   std::string lines;
   auto local = labels;
   local.is_local = true;
-  append_labels(lines, local);
+  append_labels(lines, local, exchange);
   std::string text;
   switch (status_of(response.error)) {
     case 400:

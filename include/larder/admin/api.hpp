@@ -24,6 +24,7 @@ struct ApiContext {
   std::function<bool()> is_ready;         ///< false while starting or draining
   std::function<bool()> redis_is_in_use;  ///< every worker may read Redis; empty where there is no Redis
   std::string version;
+  std::string default_host{};  ///< of requests that are explained and name none: where clients connect
 };
 
 /// Used on one thread, that of `context.proxy`.

@@ -25,6 +25,7 @@ struct Overrides {
   std::optional<std::string> workers;
   std::optional<std::string> memory;  ///< size or "off"
   std::optional<std::string> token;
+  bool serves = true;  ///< false: nothing is served, so no origin need be given
 };
 
 /// Reads a whole file; on error empty and `error` says why. An argument, so that tests need no files.

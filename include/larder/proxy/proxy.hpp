@@ -10,18 +10,21 @@
 //     head           HEAD that no stored response answers: head.cpp
 //     write          unsafe methods, and the purges they cause: write.cpp
 //     relay          what the cache has no part in: relay.cpp
+//   inspect          what would happen to a request, for explanations: inspect.cpp
 #include <memory>
 #include <optional>
 #include <string>
 
 #include "larder/net/exchange.hpp"
 #include "larder/net/origin_pool.hpp"
+#include "larder/policy/admission.hpp"
 #include "larder/policy/cache_key.hpp"
 #include "larder/policy/extent.hpp"
 #include "larder/policy/reuse.hpp"
 #include "larder/policy/rules.hpp"
 #include "larder/proxy/counters.hpp"
 #include "larder/proxy/forward.hpp"
+#include "larder/proxy/inspection.hpp"
 #include "larder/proxy/origin_fetch.hpp"
 #include "larder/proxy/parameters.hpp"
 #include "larder/proxy/purge_bus.hpp"
@@ -49,6 +52,7 @@ struct Shared {
   store::DecodedBodies& decoded;
   PurgeBus* bus = nullptr;  ///< null without Redis
   ErrorLog& origin_errors;
+  std::string admin_token{};  ///< who sends it in http::explain_field is told how the answer came about; empty: nobody
 };
 
 /// Reads the clock once per decision; the pure layers get it as an argument.
@@ -72,6 +76,10 @@ class Proxy {
   /// Purges here, then in Redis (or the journal), and returns when the promise holds: for writes and for admin. True
   /// where Redis has taken it, or there is none.
   net::Awaitable<bool> purge(std::vector<policy::Selector> selectors);
+
+  /// What the tiers hold for a GET, HEAD or QUERY (without its content) whose route caches it, and what would happen to
+  /// it now. `request`: with its end-to-end fields; what it points at outlives the call. Nothing is counted or stored.
+  net::Awaitable<Inspection> inspect(const http::RequestHead& request);
 
   [[nodiscard]] WorkerCounters& counters() noexcept { return counters_; }
   [[nodiscard]] RemoteStore* remote() noexcept { return remote_; }
@@ -120,14 +128,16 @@ class Proxy {
     policy::CacheOutcome outcome = policy::CacheOutcome::bypass;
     std::string_view key;         ///< X-Cache-Key; empty where there is none, or where the stored head has it
     std::string_view stored_key;  ///< the key that the stored head has
-    std::string_view forward;     ///< Cache-Status fwd= reason; a hit where empty
-    int forward_status = 0;       ///< fwd-status
-    bool is_local = false;        ///< our own answer, made of nothing stored: it gets no Cache-Status (RFC 9211 §2)
+    policy::NotReused reason = policy::NotReused::none;  ///< why no stored response was reused
+    std::string_view forward;                            ///< Cache-Status fwd= reason; a hit where empty
+    int forward_status = 0;                              ///< fwd-status
+    bool is_local = false;  ///< our own answer, made of nothing stored: it gets no Cache-Status (RFC 9211 §2)
     bool stored = false;
     bool collapsed = false;
     std::string_view detail;
     std::optional<policy::Seconds> ttl;
     std::optional<policy::Seconds> age;
+    policy::LifetimeSource source = policy::LifetimeSource::none;  ///< of the lifetime that `ttl` comes from
 
     // Of a stored response, as old as it is `now`. `detail`: the tier that had it, or why it is
     // served stale.
@@ -136,6 +146,7 @@ class Proxy {
       Labels labels;
       labels.outcome = outcome;
       labels.detail = detail;
+      labels.source = lifetime.source;
       labels.age = lifetime.current_age(now);
       labels.ttl = lifetime.freshness_lifetime - *labels.age;
       return labels;
@@ -145,6 +156,7 @@ class Proxy {
       Labels labels;
       labels.outcome = policy::CacheOutcome::miss;
       labels.key = transaction.key.key;
+      labels.reason = transaction.reason;
       labels.forward = forward_reason(transaction.reason);
       return labels;
     }
@@ -191,8 +203,7 @@ class Proxy {
 
   // story.cpp
   Awaitable<void> answer(net::Exchange& exchange);
-  Awaitable<void> answer_uncached(net::Exchange& exchange, http::FieldList fields, const policy::Route* route,
-                                  policy::NotReused reason);
+  Awaitable<void> answer_uncached(net::Exchange& exchange, http::FieldList fields, policy::Admission admission);
   Awaitable<void> get(net::Exchange& exchange, TransactionPtr transaction);
   Awaitable<void> query(net::Exchange& exchange, const http::RequestHead& request, const policy::Route* route);
   TransactionPtr make_transaction(const http::RequestHead& request, std::string_view client_address,
@@ -222,8 +233,16 @@ class Proxy {
                     const Labels& labels, policy::TimePoint now);
   void count(const policy::Route* route, policy::CacheOutcome outcome) noexcept;
 
+  // inspect.cpp
+  [[nodiscard]] Usability usability(const Transaction& transaction, const store::StoredPtr& stored,
+                                    policy::TimePoint now);
+  [[nodiscard]] TierFinding finding_of(const Transaction& transaction, std::string_view tier, store::Lookup found,
+                                       bool is_trustworthy);
+
   // labels.cpp
-  void append_labels(std::string& lines, const Labels& labels) const;
+  void append_labels(std::string& lines, const Labels& labels, const net::Exchange& exchange) const;
+  [[nodiscard]] bool wants_explanation(const http::RequestHead& request) const;
+  void append_explanation(std::string& lines, const Labels& labels, const http::RequestHead& request) const;
 
   // miss.cpp
   Awaitable<void> miss(net::Exchange& exchange, TransactionPtr transaction);
@@ -257,6 +276,7 @@ class Proxy {
                              Labels labels);
   [[nodiscard]] bool asks_redis(const Transaction& transaction) const noexcept;
   Awaitable<bool> look_up_remote(TransactionPtr transaction);
+  Awaitable<store::Lookup> find_in_redis(TransactionPtr transaction);
   bool absorb_remote(Transaction& transaction, store::Lookup found);
   void refresh_in_background(const TransactionPtr& transaction);
 
