@@ -10,6 +10,7 @@
 #include "larder/app/server.hpp"
 #include "larder/config/command_line.hpp"
 #include "larder/config/loader.hpp"
+#include "larder/config/rule_tests.hpp"
 
 namespace {
 
@@ -63,8 +64,9 @@ int main(int argc, char** argv) {
   }
   auto loaded = larder::config::load(line.config, line.overrides, larder::config::process_environment);
   if (line.command == CommandLine::Command::check) {
+    if (loaded.settings) loaded.failed_tests = larder::config::failed_rule_tests(*loaded.settings);
     std::fputs(larder::config::report(loaded).c_str(), stdout);
-    return loaded.settings ? 0 : 1;
+    return loaded.settings && loaded.failed_tests.empty() ? 0 : 1;
   }
   if (!loaded.settings) {
     std::fputs(larder::config::report(loaded).c_str(), stderr);

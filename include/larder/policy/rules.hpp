@@ -11,6 +11,7 @@
 
 #include "larder/http/message.hpp"
 #include "larder/policy/freshness.hpp"
+#include "larder/policy/rule_test.hpp"
 #include "larder/policy/selector.hpp"
 
 namespace larder::policy {
@@ -143,6 +144,7 @@ struct RuleSet {
   bool failed_writes_purge = false;      ///< `failed_writes: purge | rfc`: a 5xx purges its target, ttl or none
   bool honour_no_vary_search = true;     ///< `no_vary_search: honour | ignore`
   bool forward_targeted_fields = false;  ///< `targeted_fields: forward | remove` (RFC 9213)
+  std::vector<RuleTest> tests;           ///< `tests:`, for `larder check`
 
   /// For caching: the first route in file order that has `cache:` and matches; route is null where there is none.
   [[nodiscard]] RouteMatch match_cache(std::string_view method, std::string_view path) const;
