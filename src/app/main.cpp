@@ -8,6 +8,7 @@
 
 #include "larder/app/explain.hpp"
 #include "larder/app/server.hpp"
+#include "larder/app/suggest.hpp"
 #include "larder/config/command_line.hpp"
 #include "larder/config/loader.hpp"
 #include "larder/config/rule_tests.hpp"
@@ -60,6 +61,7 @@ int main(int argc, char** argv) {
     case CommandLine::Command::serve:
     case CommandLine::Command::check:
     case CommandLine::Command::explain:
+    case CommandLine::Command::suggest:
       break;
   }
   auto loaded = larder::config::load(line.config, line.overrides, larder::config::process_environment);
@@ -73,6 +75,9 @@ int main(int argc, char** argv) {
     return 1;
   }
   if (line.command == CommandLine::Command::explain) return print(larder::app::explain(*loaded.settings, line.explain));
+  if (line.command == CommandLine::Command::suggest) {
+    return print(larder::app::suggest(*loaded.settings, line.access_log));
+  }
   for (const auto& warning : loaded.warnings) spdlog::warn("{}", larder::config::format(warning));
   return serve(std::move(*loaded.settings));
 }

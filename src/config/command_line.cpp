@@ -66,6 +66,15 @@ CommandLine parse_command_line(std::span<const std::string> arguments) {
   add_serve_options(*serve, line);
   add_config_options(*check, line);
   check->get_option("--config")->required();
+  auto* const suggest = app.add_subcommand("suggest",
+                                           "Replay an access log against the rules: expected hit rates, "
+                                           "what could be cached, which query parameters split keys");
+  add_config_options(*suggest, line);
+  suggest
+      ->add_option("--access-log", line.access_log,
+                   "Log in Combined Log Format or with a JSON object per line; - for the standard input (default)")
+      ->type_name("FILE")
+      ->default_val("-");
   add_config_options(*explain, line);
   add_explain_options(*explain, line.explain);
   try {
@@ -77,6 +86,9 @@ CommandLine parse_command_line(std::span<const std::string> arguments) {
       line.command = Command::check;
     } else if (explain->parsed()) {
       line.command = Command::explain;
+      line.overrides.serves = false;
+    } else if (suggest->parsed()) {
+      line.command = Command::suggest;
       line.overrides.serves = false;
     } else {
       line.text = app.help();

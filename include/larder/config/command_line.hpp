@@ -25,6 +25,7 @@ struct CommandLine {
     serve,    ///< run the proxy
     check,    ///< check configuration and rules, print faults
     explain,  ///< explain a request
+    suggest,  ///< replay an access log against the rules
     version,  ///< print the version
     help,     ///< print `text`
     wrong     ///< print `text` to the error output and fail
@@ -32,6 +33,7 @@ struct CommandLine {
   std::optional<std::string> config;  ///< of --config
   Overrides overrides;
   ExplainArguments explain;
+  std::string access_log;  ///< of `suggest`: a file, or "-"
   std::string text;  ///< the help, or what is wrong with the command line
 };
 

@@ -65,6 +65,14 @@ TEST_CASE("parse_command_line: explain") {
   CHECK(parse({"serve"}).overrides.serves);
 }
 
+TEST_CASE("parse_command_line: suggest") {
+  const auto line = parse({"suggest", "--config", "c", "--access-log", "f"});
+  CHECK(line.command == Command::suggest);
+  CHECK(line.access_log == "f");
+  CHECK_FALSE(line.overrides.serves);
+  CHECK(parse({"suggest", "--rules", "r"}).access_log == "-");
+}
+
 TEST_CASE("parse_command_line: what is wrong") {
   for (const auto& arguments : std::vector<std::vector<std::string>>{{"run"},
                                                                      {"--listen", "x"},
