@@ -280,7 +280,8 @@ void add_freshness(Lines& lines, const policy::FreshnessArithmetic& f, std::stri
                          f.no_cache ? "; no-cache: validated before each use" : ""));
 }
 
-void add_storing(Lines& lines, const policy::ExplainedStoring& storing) {
+// `reader`: who would be given it later.
+void add_storing(Lines& lines, const policy::ExplainedStoring& storing, std::string_view reader) {
   const bool is_stored = storing.reason == policy::NotStored::none;
   lines.add("response", is_stored ? std::string("is stored")
                                   : fmt::format("is not stored: {} ({})", policy::to_string(storing.reason),
@@ -296,8 +297,8 @@ void add_storing(Lines& lines, const policy::ExplainedStoring& storing) {
   if (!storing.cache_groups.empty()) lines.more(fmt::format("cache groups: {}", joined(storing.cache_groups)));
   if (storing.has_query_variance) lines.more("No-Vary-Search: it answers other queries of its path too");
   lines.add("reuse", storing.reuse.use == policy::Use::serve
-                         ? std::string("the same request again is a hit")
-                         : fmt::format("the same request again: {}, as {} ({})", use_name(storing.reuse.use),
+                         ? fmt::format("{} is a hit", reader)
+                         : fmt::format("{}: {}, as {} ({})", reader, use_name(storing.reuse.use),
                                        policy::to_string(storing.reuse.reason), policy::meaning(storing.reuse.reason)));
 }
 
@@ -415,7 +416,7 @@ std::string to_text(const Explanation& e) {
     add_key(lines, *e.key);
     lines.add("tags", e.tags.empty() ? "none" : joined(e.tags));
   }
-  if (e.storing) add_storing(lines, *e.storing);
+  if (e.storing) add_storing(lines, *e.storing, e.write ? "a GET of its target" : "the same request again");
   if (e.key) add_purged_by(lines, e);
   if (e.write) add_write(lines, *e.write);
   return lines.take();

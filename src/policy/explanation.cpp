@@ -367,6 +367,19 @@ ExplainedStoring explain_storing(const ExplainContext& context, const http::Requ
   return out;
 }
 
+// The answer to a POST may be kept for GETs of its target (RFC 9110 §9.3.3). Empty where it is not even a candidate.
+std::optional<ExplainedStoring> explain_kept_answer(const ExplainContext& context, const http::RequestHead& request,
+                                                    const AskedResponse& response) {
+  if (request.method != "POST" || response.status >= 400) return std::nullopt;
+  auto as_get = request;
+  as_get.method = "GET";
+  const auto match = context.rules->match_cache(as_get.method, as_get.path());
+  if (match.route == nullptr || !match.route->caches()) return std::nullopt;
+  auto out = explain_storing(context, request, response, match, explain_key(as_get, match).key);
+  if (out.reason == NotStored::method) return std::nullopt;
+  return out;
+}
+
 ExplainedWrite explain_write(const ExplainContext& context, const http::RequestHead& request,
                              const AskedResponse* asked) {
   ExplainedWrite out;
@@ -485,6 +498,7 @@ Explanation explain(const ExplainContext& context, const NormalRequest& request,
   for (const auto& [name, value] : match.captures) out.captures.emplace_back(name, value);
   if (out.admission.way == Way::write) {
     out.write = explain_write(context, head, response);
+    if (response != nullptr) out.storing = explain_kept_answer(context, head, *response);
   }
   if (match.route == nullptr || !match.route->caches() || out.admission.way == Way::write) return out;
 

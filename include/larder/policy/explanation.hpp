@@ -167,7 +167,7 @@ struct Explanation {
   std::optional<ExplainedKey> key;       ///< of what is looked up
   std::vector<std::string> tags;
   std::vector<PurgingRule> purged_by;
-  std::optional<ExplainedStoring> storing;  ///< where a response was given
+  std::optional<ExplainedStoring> storing;  ///< where a response was given that may be stored
   std::optional<ExplainedWrite> write;      ///< of an unsafe request
 };
 

@@ -292,6 +292,16 @@ TEST_CASE("explain: a write says what it purges, and a reader which writes purge
   CHECK_FALSE(explain(context(rules), request("PUT", "/p/7"), &refused).write->is_changing);
   CHECK(explain(context(rules), request("PUT", "/p/7"), &refused).write->purges.empty());
 
+  // The answer to a POST that says what a GET would get is kept for it.
+  CHECK_FALSE(explain(context(rules), request("PUT", "/p/7"), &refused).storing);
+  const auto posted =
+      response(200, {{"Content-Location", "/p/7"}, {"Cache-Control", "max-age=60"}, {"Set-Cookie", "a"}});
+  const auto kept = explain(context(rules), request("POST", "/p/7"), &posted);
+  REQUIRE(kept.storing);
+  CHECK(kept.storing->reason == NotStored::set_cookie);
+  CHECK(kept.storing->variant_key.starts_with("cache:t:"));
+  CHECK_FALSE(explain(context(rules), request("POST", "/p/8"), &posted).storing);
+
   const auto read = explain(context(rules), request("GET", "/p/7?x=1"), nullptr);
   REQUIRE(read.purged_by.size() == 2);
   CHECK(read.purged_by[0].route == &rules.get()->routes[1]);
