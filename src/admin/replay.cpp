@@ -1,6 +1,7 @@
 #include "larder/admin/replay.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <unordered_map>
 #include <utility>
@@ -345,7 +346,7 @@ void Replay::Impl::follow(const LoggedRequest& logged, const http::RequestHead& 
 
 ReplayReport Replay::Impl::report() const {
   auto out = totals;
-  const auto rounded = [](double value) { return static_cast<std::uint64_t>(value + 0.5); };
+  const auto rounded = [](double value) { return static_cast<std::uint64_t>(std::llround(value)); };
   for (const auto& state : routes) {
     if (state.figures.requests == 0) continue;
     out.routes.push_back(state.figures);

@@ -41,6 +41,7 @@ std::string text_of(std::vector<std::string> texts) {
 
 std::string text_of(const std::vector<Selector>& selectors) {
   std::vector<std::string> texts;
+  texts.reserve(selectors.size());
   for (const auto& selector : selectors) {
     texts.push_back(selector.kind == SelectorKind::all ? "everything"
                                                        : std::string(to_string(selector.kind)) + " " + selector.value);
