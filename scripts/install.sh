@@ -12,7 +12,7 @@ build_packages=(
   nlohmann-json3-dev libbrotli-dev libzstd-dev
   python3 # the demo API
 )
-test_packages=(doctest-dev redis-server openssl curl)
+test_packages=(doctest-dev redis-server openssl curl python3-jsonschema python3-yaml)
 bench_packages=(libbenchmark-dev wrk nginx redis-server) # nginx is the origin
 peer_packages=(haproxy varnish libnginx-mod-http-lua lua-nginx-redis)
 

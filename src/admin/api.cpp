@@ -15,6 +15,8 @@
 #include "larder/admin/check_view.hpp"
 #include "larder/admin/endpoint.hpp"
 #include "larder/admin/entry_view.hpp"
+#include "larder/admin/explain_order.hpp"
+#include "larder/admin/explanation_view.hpp"
 #include "larder/admin/key_listing.hpp"
 #include "larder/admin/purge_order.hpp"
 #include "larder/admin/remote_reader.hpp"
@@ -97,6 +99,7 @@ struct Api::Impl {
   Awaitable<Answer> keys(std::string query);
   Awaitable<Answer> show(std::string raw_key);
   Awaitable<Answer> remove(std::string raw_key);
+  Awaitable<Answer> explain(std::shared_ptr<const ExplainOrder> order);
   Awaitable<Answer> purge(std::vector<Selector> selectors, std::optional<bool> found);
   Awaitable<Json> variants(std::vector<std::string> keys);
   Awaitable<void> list_remote(ListOrder order, KeyPage& page, std::optional<Cursor>& next);
@@ -188,6 +191,15 @@ net::Awaitable<Answer> Api::Impl::respond(net::Exchange& exchange) {
       selectors.push_back(std::get<Selector>(std::move(order)));
       break;
     }
+    case Endpoint::explain: {
+      auto body = co_await read_body(exchange, max_order_body);
+      if (auto* const wrong = std::get_if<Answer>(&body)) co_return std::move(*wrong);
+      auto order = parse_explain_order(std::get<std::string>(body), context.default_host);
+      if (auto* const wrong = std::get_if<Answer>(&order)) co_return std::move(*wrong);
+      auto kept = std::make_shared<const ExplainOrder>(std::get<ExplainOrder>(std::move(order)));
+      auto explained = co_await explain(std::move(kept));
+      co_return explained;
+    }
     case Endpoint::clear_all:
       if (request.query() == "kv=true" && context.values != nullptr) {
         std::string every_namespace;
@@ -199,6 +211,23 @@ net::Awaitable<Answer> Api::Impl::respond(net::Exchange& exchange) {
   const std::optional<bool> found;
   auto purged = co_await purge(std::move(selectors), found);
   co_return purged;
+}
+
+// What would become of a request, and what the tiers hold for it now.
+net::Awaitable<Answer> Api::Impl::explain(std::shared_ptr<const ExplainOrder> order) {
+  const auto& shared = context.shared;
+  const auto now = proxy::wall_clock();
+  const policy::ExplainContext explaining{
+      .rules = shared.rules, .preserve_host = shared.preserve_host, .max_object = shared.cache.max_object, .now = now};
+  const auto explanation = policy::explain(explaining, order->request, order->response ? &*order->response : nullptr);
+  auto json = to_json(explanation);
+  json["look_up"] = nullptr;
+  if (explanation.admission.way == policy::Way::look_up) {
+    const auto head = order->request.head();
+    const auto inspection = co_await context.proxy.inspect(head);
+    json["look_up"] = to_json(inspection, *explaining.rules, now);
+  }
+  co_return success(json, now);
 }
 
 Answer Api::Impl::health() const { return {.status = 200, .body = "{\"status\":\"healthy\"}\n", .more_lines = {}}; }

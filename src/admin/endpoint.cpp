@@ -20,7 +20,7 @@ struct Row {
   std::string_view allow;
 };
 
-constexpr std::array<Row, 9> rows{{
+constexpr std::array<Row, 10> rows{{
     {Endpoint::health, "/health", "/health", "GET, HEAD"},
     {Endpoint::ready, "/ready", "/ready", "GET, HEAD"},
     {Endpoint::stats, "/api/cache/stats", "/api/cache/stats", "GET, HEAD"},
@@ -30,6 +30,7 @@ constexpr std::array<Row, 9> rows{{
     {Endpoint::invalidate_pattern, "/api/cache/invalidate-pattern", "/api/cache/invalidate-pattern", "POST"},
     {Endpoint::clear_all, "/api/cache/clear-all", "/api/cache/clear-all?kv=", "POST"},
     {Endpoint::checks, "/api/cache/checks", "/api/cache/checks", "GET, HEAD"},
+    {Endpoint::explain, "/api/cache/explain", "/api/cache/explain", "POST"},
 }};
 
 // No cache key is longer: 512 bytes of a base key and an md5 behind it, and each byte may have come percent-encoded.

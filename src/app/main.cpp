@@ -6,9 +6,12 @@
 #include <vector>
 
 #include "larder/app/log.hpp"
+#include "larder/app/explain.hpp"
 #include "larder/app/server.hpp"
+#include "larder/app/suggest.hpp"
 #include "larder/config/command_line.hpp"
 #include "larder/config/loader.hpp"
+#include "larder/config/rule_tests.hpp"
 
 namespace {
 
@@ -50,16 +53,23 @@ int main(int argc, char** argv) {
       return 2;
     case CommandLine::Command::serve:
     case CommandLine::Command::check:
+    case CommandLine::Command::explain:
+    case CommandLine::Command::suggest:
       break;
   }
   auto loaded = larder::config::load(line.config, line.overrides, larder::config::process_environment);
   if (line.command == CommandLine::Command::check) {
+    if (loaded.settings) loaded.failed_tests = larder::config::failed_rule_tests(*loaded.settings);
     std::fputs(larder::config::report(loaded).c_str(), stdout);
-    return loaded.settings ? 0 : 1;
+    return loaded.settings && loaded.failed_tests.empty() ? 0 : 1;
   }
   if (!loaded.settings) {
     std::fputs(larder::config::report(loaded).c_str(), stderr);
     return 1;
+  }
+  if (line.command == CommandLine::Command::explain) return print(larder::app::explain(*loaded.settings, line.explain));
+  if (line.command == CommandLine::Command::suggest) {
+    return print(larder::app::suggest(*loaded.settings, line.access_log));
   }
   return serve(std::move(*loaded.settings), loaded.warnings);
 }

@@ -142,7 +142,8 @@ struct Server::Impl {
                .origin_errors = origin_errors,
                .overload = overload,
                .trace = settings.trace,
-               .secret_parameters = settings.secret_parameters} {
+               .secret_parameters = settings.secret_parameters,
+               .admin_token = settings.admin_token} {
     // What takes its time is done on threads that serve no hits. Three of them, so that neither compressing nor the
     // admin API delays the purges that the bus hears.
     if (settings.redis) {
@@ -183,7 +184,8 @@ struct Server::Impl {
                                                            .is_ready = [this] { return ready.load(); },
                                                            .redis_is_in_use = [this] { return redis_is_in_use(); },
                                                            .version = std::move(version),
-                                                           .budgets = [this] { return budgets(); }});
+                                                           .budgets = [this] { return budgets(); },
+                                                           .default_host = shown(listening)});
       admin_listening =
           background->listen(*settings.admin, false, settings.client, api->handler(), admin_session_counters)
               .local_endpoint();

@@ -33,6 +33,22 @@ void add_serve_options(CLI::App& app, CommandLine& line) {
       ->type_name("TOKEN");
 }
 
+void add_explain_options(CLI::App& app, ExplainArguments& arguments) {
+  const auto many = [](CLI::Option* option, const char* type) {
+    option->type_name(type)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->allow_extra_args(false);
+  };
+  app.add_option("method", arguments.method, "GET, POST, …")->type_name("METHOD")->required();
+  app.add_option("target", arguments.target, "Path and query, or a whole URI")->type_name("TARGET")->required();
+  many(app.add_option("-H,--header", arguments.headers, "A field of the request; may be given several times"),
+       "'NAME: VALUE'");
+  app.add_option("--status", arguments.status, "Status of the response that the origin is supposed to give")
+      ->type_name("CODE");
+  many(app.add_option("--response-header", arguments.response_headers,
+                      "A field of that response; may be given several times"),
+       "'NAME: VALUE'");
+  app.add_flag("--json", arguments.json, "Print JSON");
+}
+
 }  // namespace
 
 CommandLine parse_command_line(std::span<const std::string> arguments) {
@@ -45,10 +61,22 @@ CommandLine parse_command_line(std::span<const std::string> arguments) {
   app.set_version_flag("--version", std::string(), "Print the version and exit");
   auto* const serve = app.add_subcommand("serve", "Run the proxy");
   auto* const check = app.add_subcommand("check", "Check configuration and rules; print each fault with its line");
+  auto* const explain = app.add_subcommand("explain", "Say what would become of a request, and why");
   add_config_options(*serve, line);
   add_serve_options(*serve, line);
   add_config_options(*check, line);
   check->get_option("--config")->required();
+  auto* const suggest = app.add_subcommand("suggest",
+                                           "Replay an access log against the rules: expected hit rates, "
+                                           "what could be cached, which query parameters split keys");
+  add_config_options(*suggest, line);
+  suggest
+      ->add_option("--access-log", line.access_log,
+                   "Log in Combined Log Format or with a JSON object per line; - for the standard input (default)")
+      ->type_name("FILE")
+      ->default_val("-");
+  add_config_options(*explain, line);
+  add_explain_options(*explain, line.explain);
   try {
     // CLI11 takes them last first.
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
@@ -56,6 +84,12 @@ CommandLine parse_command_line(std::span<const std::string> arguments) {
       line.command = Command::serve;
     } else if (check->parsed()) {
       line.command = Command::check;
+    } else if (explain->parsed()) {
+      line.command = Command::explain;
+      line.overrides.serves = false;
+    } else if (suggest->parsed()) {
+      line.command = Command::suggest;
+      line.overrides.serves = false;
     } else {
       line.text = app.help();
     }

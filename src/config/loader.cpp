@@ -219,7 +219,7 @@ class Loader {
 
   // What only shows when all values are known.
   void check_together() {
-    if (settings_.origin.servers.empty()) {
+    if (settings_.origin.servers.empty() && overrides_.serves) {
       fault(place_of("origin.servers"), "no origin server is given",
             "write origin: { servers: [http://HOST:PORT] }, or --origin http://HOST:PORT");
     }
@@ -355,9 +355,13 @@ std::string report(const Loaded& loaded) {
   std::string out;
   for (const auto& fault : loaded.faults) out += format(fault) + "\n";
   for (const auto& warning : loaded.warnings) out += "warning: " + format(warning) + "\n";
-  if (loaded.settings) {
-    out += "ok: " + plural(loaded.settings->rules->types.size(), "type") + ", " +
-           plural(loaded.settings->rules->routes.size(), "route") + "\n";
+  if (!loaded.settings) return out;
+  for (const auto& failure : loaded.failed_tests) out += format(failure) + "\n";
+  const auto& rules = *loaded.settings->rules;
+  if (loaded.failed_tests.empty()) {
+    out += "ok: " + plural(rules.types.size(), "type") + ", " + plural(rules.routes.size(), "route");
+    if (!rules.tests.empty()) out += ", " + plural(rules.tests.size(), "test");
+    out += "\n";
   }
   return out;
 }

@@ -11,6 +11,8 @@
 #include <utility>
 
 #include "larder/config/namespaces_reader.hpp"
+#include "larder/config/node_reader.hpp"
+#include "larder/config/rule_tests.hpp"
 #include "larder/config/values.hpp"
 #include "larder/http/message.hpp"
 #include "larder/http/target.hpp"
@@ -26,9 +28,9 @@ using policy::Template;
 
 constexpr auto none = std::string_view::npos;
 
-constexpr std::array<std::string_view, 13> top_keys{
+constexpr std::array<std::string_view, 14> top_keys{
     "mode",       "verify",   "compared_fields", "failed_writes",   "defaults",  "types", "routes", "client_directives",
-    "set_cookie", "s_maxage", "no_vary_search",  "targeted_fields", "namespaces"};
+    "set_cookie", "s_maxage", "no_vary_search",  "targeted_fields", "namespaces", "tests"};
 constexpr std::array<std::string_view, 3> default_keys{"ttl", "stale_while_revalidate", "stale_if_error"};
 constexpr std::array<std::string_view, 4> type_keys{"ttl", "stale_while_revalidate", "stale_if_error", "priority"};
 constexpr std::array<std::string_view, 2> verify_keys{"share", "credentials"};
@@ -96,11 +98,11 @@ std::string without_variables(const Template& text) {
   return out;
 }
 
-class RulesReader {
+class RulesReader : private NodeReader {
  public:
   RulesReader(const std::string& file, std::optional<Seconds> default_ttl, std::vector<Fault>& faults,
               std::vector<Fault>& warnings)
-      : file_(file), faults_(faults), warnings_(warnings) {
+      : NodeReader(file, faults), warnings_(warnings) {
     defaults_.ttl = default_ttl;
   }
 
@@ -123,71 +125,17 @@ class RulesReader {
     if (const auto* node = usable(root.find("verify"))) read_verify(*node, verify_ppm_, verify_credentials_);
     if (const auto* node = usable(root.find("compared_fields"))) read_compared_fields(*node);
     if (const auto* node = usable(root.find("routes"))) read_routes(*node);
-    if (const auto* node = usable(root.find("namespaces"))) rules_.namespaces = read_namespaces(*node, file_, faults_);
+    if (const auto* node = usable(root.find("namespaces"))) {
+      rules_.namespaces = read_namespaces(*node, file(), all_faults());
+    }
+    if (const auto* node = usable(root.find("tests"))) {
+      read_rule_tests(*node, file(), type_names(), all_faults(), rules_.tests);
+    }
     warn_of_hidden_routes();
     return std::move(rules_);
   }
 
  private:
-  void fault(int line, std::string wrong, std::string right) {
-    faults_.push_back({file_, line, std::move(wrong), std::move(right)});
-  }
-  void fault(const TreeNode& node, std::string wrong, std::string right) {
-    fault(node.line, std::move(wrong), std::move(right));
-  }
-
-  // Null for what is not there or was reported already.
-  static const TreeNode* usable(const TreeNode* node) noexcept {
-    return node != nullptr && !node->broken ? node : nullptr;
-  }
-
-  // False where there was an unknown key.
-  bool check_keys(const TreeNode& mapping, const std::string& where, std::span<const std::string_view> known) {
-    const auto before = faults_.size();
-    for (const auto& key : mapping.keys) {
-      if (std::ranges::find(known, key.text) != known.end()) continue;
-      fault(key.line, "there is no key " + shown(key.text) + (where.empty() ? "" : " in " + where),
-            known_words(key.text, known));
-    }
-    return faults_.size() == before;
-  }
-
-  bool expect_mapping(const TreeNode& node, const std::string& where, std::string right) {
-    if (node.kind == TreeNode::Kind::mapping) return true;
-    fault(node, where + " is not a mapping", std::move(right));
-    return false;
-  }
-
-  std::string written(const TreeNode& node) const {
-    switch (node.kind) {
-      case TreeNode::Kind::null:
-        return "nothing";
-      case TreeNode::Kind::scalar:
-        return shown(node.written);
-      case TreeNode::Kind::sequence:
-        return "a list";
-      case TreeNode::Kind::mapping:
-        return "a mapping";
-    }
-    return {};
-  }
-
-  std::optional<bool> read_flag(const TreeNode& node, const std::string& where) {
-    const auto flag = node.is_scalar() ? parse_flag(node.text) : std::nullopt;
-    if (!flag) fault(node, where + ": " + written(node) + " is not a yes or no", "write true or false");
-    return flag;
-  }
-
-  std::optional<Seconds> read_seconds(const TreeNode& node, const std::string& where) {
-    const auto duration = node.is_scalar() ? parse_duration(node.text) : std::nullopt;
-    const auto value = duration ? std::chrono::duration_cast<Seconds>(*duration) : Seconds{0};
-    // RFC 9111 §1.2.2: delta-seconds need not be represented beyond 2^31.
-    if (duration && value == *duration && value.count() <= std::numeric_limits<std::int32_t>::max()) return value;
-    fault(node, where + ": " + written(node) + " is not a duration in whole seconds",
-          "write one such as 300 (seconds), 30s, 5m, 1h or 1d");
-    return std::nullopt;
-  }
-
   // `off` means: none, whatever the defaults say.
   void read_lifetime(const TreeNode& mapping, std::string_view key, const std::string& where,
                      std::optional<Seconds>& value) {
@@ -198,25 +146,6 @@ class RulesReader {
     } else if (const auto seconds = read_seconds(*node, where + "." + std::string(key))) {
       value = seconds;
     }
-  }
-
-  // One text or a list of texts.
-  std::vector<const TreeNode*> texts(const TreeNode& node, const std::string& where) {
-    std::vector<const TreeNode*> out;
-    if (node.is_scalar()) {
-      out.push_back(&node);
-    } else if (node.kind == TreeNode::Kind::sequence) {
-      for (const auto& item : node.items) {
-        if (item.is_scalar()) {
-          if (!item.broken) out.push_back(&item);
-        } else if (!item.broken) {
-          fault(item, where + ": " + written(item) + " is not a text", "write a list of texts: [a, b]");
-        }
-      }
-    } else {
-      fault(node, where + ": " + written(node) + " is not a list", "write a list of texts: [a, b]");
-    }
-    return out;
   }
 
   void read_defaults(const TreeNode& node) {
@@ -338,7 +267,7 @@ class RulesReader {
   void read_route(const TreeNode& node) {
     const bool keys_known = check_keys(node, "a route", route_keys);
     policy::Route route;
-    route.file = file_;
+    route.file = file();
     route.line = node.line;
     if (!read_match(node, route)) return;
     captures_ = route.path.capture_names();
@@ -508,9 +437,9 @@ class RulesReader {
     store.honour_client_directives = rules_.honour_client_directives;
     store.store_explicit_set_cookie = may_store_explicit_set_cookie_;
     store.s_maxage_allows_stale = s_maxage_allows_stale_;
-    const auto reported = faults_.size();
+    const auto reported = fault_count();
     read_lifetime(node, "ttl", "this route", store.ttl);
-    const bool is_ttl_known = faults_.size() == reported;
+    const bool is_ttl_known = fault_count() == reported;
     read_lifetime(node, "stale_while_revalidate", "this route", store.stale_while_revalidate);
     read_lifetime(node, "stale_if_error", "this route", store.stale_if_error);
     if (const auto* override_node = usable(node.find("ttl_override"))) {
@@ -718,7 +647,7 @@ class RulesReader {
         if (!std::ranges::all_of(routes[later].methods, takes) || !routes[earlier].path.covers(routes[later].path)) {
           continue;
         }
-        warnings_.push_back({file_, routes[later].line,
+        warnings_.push_back({file(), routes[later].line,
                              "cache: never applies to " + shown(routes[later].match_text) + ", as " +
                                  shown(routes[earlier].match_text) + " in line " +
                                  std::to_string(routes[earlier].line) + " matches all of it first",
@@ -728,8 +657,6 @@ class RulesReader {
     }
   }
 
-  const std::string& file_;
-  std::vector<Fault>& faults_;
   std::vector<Fault>& warnings_;
   policy::RuleSet rules_;
   bool may_store_explicit_set_cookie_ = true;
@@ -743,6 +670,21 @@ class RulesReader {
 };
 
 }  // namespace
+
+std::vector<RulesKeys> rules_keys() {
+  const auto list = [](std::string_view section, std::span<const std::string_view> names) {
+    return RulesKeys{section, {names.begin(), names.end()}};
+  };
+  std::vector<RulesKeys> keys{list("", top_keys),
+                              list("defaults", default_keys),
+                              list("types.*", type_keys),
+                              list("routes[]", route_keys),
+                              list("routes[].match", match_keys),
+                              list("routes[].query", query_keys),
+                              list("routes[].purge[]", purge_keys)};
+  for (auto& section : rule_test_keys()) keys.push_back(std::move(section));
+  return keys;
+}
 
 std::shared_ptr<const policy::RuleSet> read_rules(std::string_view text, const std::string& file,
                                                   const Environment& environment,

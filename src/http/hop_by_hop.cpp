@@ -132,4 +132,19 @@ void remove_hop_by_hop(FieldList& fields, Sender sender) {
   });
 }
 
+bool asks_for_upgrade(const RequestHead& request) noexcept {
+  if (request.version != Version::http_1_1 || !has_token(request.fields, "Connection", "upgrade")) return false;
+  bool asks = false;
+  for (const auto& field : request.fields) {
+    if (!iequals(field.name, "Upgrade")) continue;
+    ListMembers protocols(field.value);
+    while (const auto protocol = protocols.next()) {
+      const auto name = protocol->substr(0, protocol->find('/'));
+      if (iequals(name, "h2c") || iequals(name, "h2") || iequals(name, "HTTP")) return false;
+      asks = true;
+    }
+  }
+  return asks;
+}
+
 }  // namespace larder::http

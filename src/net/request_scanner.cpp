@@ -27,6 +27,7 @@ const KnownField* known(std::string_view name) noexcept {
   static constexpr KnownField cache_control{"Cache-Control", Meaning::control, ControlField::caching};
   static constexpr KnownField if_none_match{"If-None-Match", Meaning::control, ControlField::cache_conditions};
   static constexpr KnownField content_length{"Content-Length", Meaning::not_plain};
+  static constexpr KnownField explanation{http::explain_field, Meaning::control, ControlField::explanation};
   static constexpr KnownField proxy_connection{"Proxy-Connection", Meaning::not_plain};
   static constexpr KnownField transfer_encoding{"Transfer-Encoding", Meaning::not_plain};
   static constexpr KnownField if_modified_since{"If-Modified-Since", Meaning::control, ControlField::cache_conditions};
@@ -50,6 +51,8 @@ const KnownField* known(std::string_view name) noexcept {
       return (name[0] | 0x20) == 'c' ? if_it_is(cache_control) : if_it_is(if_none_match);
     case content_length.name.size():
       return if_it_is(content_length);
+    case explanation.name.size():  // and Accept-Encoding, Accept-Language
+      return (name[0] | 0x20) == 'x' ? if_it_is(explanation) : nullptr;
     case proxy_connection.name.size():
       return if_it_is(proxy_connection);
     case transfer_encoding.name.size():

@@ -186,6 +186,12 @@ std::size_t canonical_request(const http::RequestHead& request, const RouteMatch
   return path_size;
 }
 
+std::vector<std::string_view> parameters_in_key(const QueryRule& rule, std::string_view query) {
+  std::vector<std::string_view> parameters;
+  for_each_parameter(rule, query, [&parameters](std::string_view parameter) { parameters.push_back(parameter); });
+  return parameters;
+}
+
 std::string canonical_modulo(std::string_view canonical, std::size_t path_size, const RouteMatch& match,
                              const http::RequestHead& request, const QueryVariance& variance) {
   const auto& rule = match.route->query;

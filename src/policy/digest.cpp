@@ -4,6 +4,7 @@
 
 #include <array>
 #include <memory>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/md5.h>
 #include <stdexcept>
@@ -60,6 +61,20 @@ std::size_t Digest::finish_hex(char* out) {
     out[2 * i + 1] = digits[bytes[i] & 0xFU];
   }
   return std::size_t{size} * 2;
+}
+
+bool same_secret(std::string_view given, std::string_view known) {
+  using Hex = std::array<char, 64>;
+  const auto digest_of = [](std::string_view text) {
+    Digest digest(Digest::Algorithm::sha256);
+    digest.update(text);
+    Hex hex{};
+    digest.finish_hex(hex.data());
+    return hex;
+  };
+  const auto a = digest_of(given);
+  const auto b = digest_of(known);
+  return CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
 }  // namespace larder::policy

@@ -106,16 +106,17 @@ std::string_view to_string(LifetimeSource source) noexcept {
   return {};
 }
 
-Seconds Lifetime::current_age(TimePoint now) const noexcept {
-  // resident_time is cut to whole seconds as a difference, not as two points, so that a lifetime is not a second short.
-  if (now <= response_time) return corrected_initial_age;
+Seconds Lifetime::resident_time(TimePoint now) const noexcept {
+  // Cut to whole seconds as a difference, not as two points, so that a lifetime is not a second short.
+  if (now <= response_time) return Seconds{0};
   // Unsigned, as a time that was read from a damaged entry may be too far away for the signed difference.
   const auto resident = static_cast<std::uint64_t>(now.time_since_epoch().count()) -
                         static_cast<std::uint64_t>(response_time.time_since_epoch().count());
   constexpr std::uint64_t ticks = Clock::period::den / Clock::period::num;
-  const Seconds resident_time{static_cast<std::int64_t>(resident / ticks)};
-  return corrected_initial_age + resident_time;
+  return Seconds{static_cast<std::int64_t>(resident / ticks)};
 }
+
+Seconds Lifetime::current_age(TimePoint now) const noexcept { return corrected_initial_age + resident_time(now); }
 
 Seconds Lifetime::generation_time() const noexcept {
   return std::chrono::floor<Seconds>(response_time).time_since_epoch() - corrected_initial_age;
@@ -170,21 +171,35 @@ Seconds parse_age(http::FieldSpan fields) noexcept {
   return Seconds{0};
 }
 
+std::optional<TimePoint> date_value(http::FieldSpan fields, TimePoint response_time) {
+  return single_date(fields, "Date", response_time);
+}
+
+Seconds apparent_age(std::optional<TimePoint> date_value, TimePoint response_time) noexcept {
+  return date_value ? std::max(Seconds{0}, whole_seconds(response_time, *date_value)) : Seconds{0};
+}
+
+InitialAge initial_age(http::FieldSpan response_fields, TimePoint request_time, TimePoint response_time) {
+  InitialAge age;
+  age.date_value = date_value(response_fields, response_time);
+  age.age_value = parse_age(response_fields);
+  age.apparent_age = apparent_age(age.date_value, response_time);
+  if (response_time > request_time) age.response_delay = std::chrono::floor<Seconds>(response_time - request_time);
+  age.corrected_age_value = age.age_value + age.response_delay;
+  age.corrected_initial_age = std::max(age.apparent_age, age.corrected_age_value);
+  return age;
+}
+
 Lifetime compute_lifetime(const http::ResponseHead& response, const StoreRule& rule, TimePoint request_time,
                           TimePoint response_time) {
   const CachingDirectives directives = caching_directives(response.fields);
   const ResponseCacheControl& cc = directives.cache_control;
-  const TimePoint date_value = single_date(response.fields, "Date", response_time).value_or(response_time);
+  const InitialAge age = initial_age(response.fields, request_time, response_time);
+  const TimePoint date_value = age.date_value.value_or(response_time);
 
   Lifetime life;
   life.response_time = response_time;
-
-  const Seconds age_value = parse_age(response.fields);
-  const Seconds apparent_age = std::max(Seconds{0}, whole_seconds(response_time, date_value));
-  const Seconds response_delay =
-      response_time > request_time ? std::chrono::floor<Seconds>(response_time - request_time) : Seconds{0};
-  const Seconds corrected_age_value = age_value + response_delay;
-  life.corrected_initial_age = std::max(apparent_age, corrected_age_value);
+  life.corrected_initial_age = age.corrected_initial_age;
 
   Chosen chosen;
   if (rule.ttl_override) chosen = from_rule(response.status, rule, true);

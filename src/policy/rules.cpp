@@ -163,6 +163,20 @@ std::string_view to_string(Priority priority) noexcept {
   return {};
 }
 
+std::string_view to_string(PassedOver reason) noexcept {
+  switch (reason) {
+    case PassedOver::none:
+      return "none";
+    case PassedOver::not_caching:
+      return "not_caching";
+    case PassedOver::method:
+      return "method";
+    case PassedOver::path:
+      return "path";
+  }
+  return {};
+}
+
 std::optional<PathPattern> PathPattern::parse(std::string_view pattern, std::string& error) {
   if (!pattern.starts_with('/')) {
     error = "a path pattern begins with '/'";
@@ -369,6 +383,28 @@ bool Route::has_method(std::string_view method) const noexcept {
   });
 }
 
+PassedOver Route::judge(std::string_view method, std::string_view request_path, PathPattern::Captures* captures) const {
+  if (!caches() && !cache_off) return PassedOver::not_caching;
+  if (!has_method(method)) return PassedOver::method;
+  return path.match(request_path, captures) ? PassedOver::none : PassedOver::path;
+}
+
+std::vector<Selector> Route::purges(const http::RequestHead& request) const {
+  std::vector<Selector> selectors;
+  PathPattern::Captures captures;
+  if (purge.empty() || http::is_safe(request.method) || !has_method(request.method) ||
+      !path.match(request.path(), &captures)) {
+    return selectors;
+  }
+  const auto caller = identity ? identity_of(*identity, request) : std::nullopt;
+  for (const auto& selector : purge) {
+    if (auto value = expand_selector(selector, request, captures, caller)) {
+      selectors.push_back({selector.kind, std::move(*value)});
+    }
+  }
+  return selectors;
+}
+
 RouteMatch RuleSet::match_cache(std::string_view method, std::string_view path) const {
   RouteMatch match;
   match_cache(method, path, match);
@@ -379,30 +415,10 @@ void RuleSet::match_cache(std::string_view method, std::string_view path, RouteM
   match.route = nullptr;
   match.captures.clear();
   for (const auto& route : routes) {
-    if (!route.caches() && !route.cache_off) continue;
-    if (!route.has_method(method) || !route.path.match(path, &match.captures)) continue;
+    if (route.judge(method, path, &match.captures) != PassedOver::none) continue;
     match.route = &route;
     break;
   }
-}
-
-std::vector<Selector> RuleSet::purges(const http::RequestHead& request) const {
-  std::vector<Selector> selectors;
-  if (http::is_safe(request.method)) return selectors;
-  PathPattern::Captures captures;
-  for (const auto& route : routes) {
-    if (route.purge.empty() || !route.has_method(request.method)) continue;
-    captures.clear();
-    if (!route.path.match(request.path(), &captures)) continue;
-    const auto identity = route.identity ? identity_of(*route.identity, request) : std::nullopt;
-    for (const auto& purge : route.purge) {
-      auto value = expand_selector(purge, request, captures, identity);
-      if (!value) continue;
-      Selector selector{purge.kind, std::move(*value)};
-      if (std::ranges::find(selectors, selector) == selectors.end()) selectors.push_back(std::move(selector));
-    }
-  }
-  return selectors;
 }
 
 bool RuleSet::shares_hosts() const noexcept {
@@ -455,6 +471,16 @@ std::optional<std::string> expand(const Template& text, const http::RequestHead&
     if (!append_value(part, request, captures, identity, Repeated::first, out)) return std::nullopt;
   }
   return out;
+}
+
+std::vector<std::string> rule_tags(const RouteMatch& match, const http::RequestHead& request) {
+  const auto& route = *match.route;
+  const auto identity = route.identity ? identity_of(*route.identity, request) : std::nullopt;
+  std::vector<std::string> tags;
+  for (const auto& tag : route.tags) {
+    if (auto value = expand(tag, request, match.captures, identity)) tags.push_back(std::move(*value));
+  }
+  return tags;
 }
 
 bool identity_of(const IdentityRule& rule, const http::RequestHead& request, std::array<char, 64>& hex) {

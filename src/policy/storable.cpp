@@ -157,6 +157,12 @@ NotStored storable(const http::RequestHead& request, const http::ResponseHead& r
   return lifetime_refusal(response, rule, lifetime);
 }
 
+NotStored storable(const http::RequestHead& request, const http::ResponseHead& response, const StoreRule& rule,
+                   const Lifetime& lifetime, std::optional<std::uint64_t> length, std::uint64_t max_object) {
+  const auto reason = storable(request, response, rule, lifetime);
+  return reason == NotStored::none && length.value_or(0) > max_object ? NotStored::too_large : reason;
+}
+
 bool lists_fields(http::FieldSpan response_fields) {
   const auto cc = caching_directives(response_fields).cache_control;
   return !cc.no_cache_fields.empty() || !cc.private_fields.empty();

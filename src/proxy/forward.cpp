@@ -117,6 +117,8 @@ http::FieldList response_fields(const http::ResponseHead& response, std::string_
         return http::iequals(field.name, "X-Cache-Key");
       case 14:
         return http::iequals(field.name, "Content-Length");
+      case 15:
+        return http::iequals(field.name, http::explain_field);
       default:
         return false;
     }
@@ -124,22 +126,6 @@ http::FieldList response_fields(const http::ResponseHead& response, std::string_
   fields.add_unowned("Via", via);
   if (http::find(fields, "Date") == nullptr) fields.add("Date", http::format_http_date(now));
   return fields;
-}
-
-bool asks_for_upgrade(const http::RequestHead& request) noexcept {
-  if (request.version != http::Version::http_1_1 || !http::has_token(request.fields, "Connection", "upgrade"))
-    return false;
-  bool asks = false;
-  for (const auto& field : request.fields) {
-    if (!http::iequals(field.name, "Upgrade")) continue;
-    http::ListMembers protocols(field.value);
-    while (const auto protocol = protocols.next()) {
-      const auto name = protocol->substr(0, protocol->find('/'));
-      if (http::iequals(name, "h2c") || http::iequals(name, "h2") || http::iequals(name, "HTTP")) return false;
-      asks = true;
-    }
-  }
-  return asks;
 }
 
 bool names_other_fields(http::FieldSpan fields) noexcept {

@@ -3,6 +3,7 @@
 #include <random>
 
 #include "larder/http/conditional.hpp"
+#include "larder/http/hop_by_hop.hpp"
 #include "larder/http/range.hpp"
 #include "larder/policy/targeted_cache_control.hpp"
 #include "larder/policy/validation.hpp"
@@ -72,7 +73,9 @@ void Proxy::count(const net::Exchange& exchange, const policy::Route* route, pol
 bool Proxy::needs_the_story(const http::RequestHead& request) {
   using http::ControlField;
   return (request.control.has(ControlField::connection) &&
-          (names_other_fields(request.fields) || asks_for_upgrade(request))) ||
+          (names_other_fields(request.fields) || http::asks_for_upgrade(request))) ||
+         (request.control.has(ControlField::explanation) &&
+          http::find(request.fields, http::explain_field) != nullptr) ||
          (request.control.has(ControlField::origin_conditions) && http::has_origin_preconditions(request.fields));
 }
 

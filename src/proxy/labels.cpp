@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 
 #include "larder/http/log_text.hpp"
+#include "larder/policy/digest.hpp"
+#include "larder/policy/explanation.hpp"
 #include "larder/proxy/proxy.hpp"
 
 namespace larder::proxy {
@@ -113,7 +115,44 @@ void Proxy::note_route(net::AccessRecord& record, const policy::Route& route) co
   record.hides_key = route.key && may_hold_secret(*route.key, shared_.secret_parameters);
 }
 
+// Checked when the reply is made, so that nothing of it is kept and requests without the field pay nothing.
+bool Proxy::wants_explanation(const http::RequestHead& request) const {
+  if (shared_.admin_token.empty()) return false;
+  const auto token = http::first_value(request.fields, http::explain_field);
+  return token && http::count(request.fields, http::explain_field) == 1 &&
+         policy::same_secret(*token, shared_.admin_token);
+}
+
+// How the answer came about, as an Item with parameters (RFC 8941 §3.3).
+void Proxy::append_explanation(std::string& lines, const Labels& labels, const http::RequestHead& request) const {
+  lines.append(http::explain_field).append(": ").append(policy::to_string(labels.outcome));
+  const auto add = [&lines](std::string_view name, std::string_view value) {
+    if (!value.empty()) lines.append("; ").append(name).append("=").append(value);
+  };
+  if (labels.reason != policy::NotReused::none) add("reason", policy::to_string(labels.reason));
+  if (labels.detail != policy::to_string(labels.reason)) add("detail", labels.detail);
+  if (labels.stored) lines.append("; stored");
+  if (labels.collapsed) lines.append("; collapsed");
+  if (labels.forward_status != 0) add("origin-status", std::to_string(labels.forward_status));
+  if (labels.age) add("current-age", std::to_string(labels.age->count()));
+  if (labels.ttl) {
+    add("freshness-lifetime", std::to_string((*labels.ttl + labels.age.value_or(policy::Seconds{0})).count()));
+    add("lifetime-source", policy::to_string(labels.source));
+  }
+  if (const auto* const route = shared_.rules->match_cache(request.method, request.path()).route) {
+    auto place = policy::place_of(*route);
+    // A String holds printable ASCII, and neither quote nor backslash as they are.
+    std::ranges::replace_if(
+        place, [](char c) { return c < 0x20 || c > 0x7e || c == '"' || c == '\\'; }, '?');
+    add("rule", '"' + place + '"');
+  }
+  lines.append("\r\n");
+}
+
 void Proxy::append_labels(std::string& lines, const Labels& labels, const net::Exchange& exchange) const {
+  if (exchange.request.control.has(http::ControlField::explanation) && wants_explanation(exchange.request)) {
+    append_explanation(lines, labels, exchange.request);
+  }
   const auto outcome = policy::to_string(labels.outcome);
   const auto key = labels.key.empty() ? labels.stored_key : labels.key;
   if (exchange.record != nullptr) note_labels(*exchange.record, labels, key);

@@ -158,15 +158,21 @@ bool Proxy::asks_redis(const Transaction& transaction) const noexcept {
 // Asks Redis, once per request, where asks_redis() says so. True where what it found is in transaction->stale and may
 // be served as it is.
 Proxy::Awaitable<bool> Proxy::look_up_remote(TransactionPtr transaction) {
-  auto& t = *transaction;
-  t.may_ask_redis = false;
+  transaction->may_ask_redis = false;
+  auto found = co_await find_in_redis(transaction);
+  co_return absorb_remote(*transaction, std::move(found));
+}
+
+// Under its own query first, then under what responses of its path have said does not matter.
+Proxy::Awaitable<store::Lookup> Proxy::find_in_redis(TransactionPtr transaction) {
+  const auto& t = *transaction;
   auto found = co_await remote_->find(t.key.key, t.key.canonical, t.fields, t.redis_until);
   for (std::size_t i = 0; !found.stored && i < t.varied_keys.size() && remote_->is_readable(); ++i) {
     const auto& key = t.varied_keys[i];
     auto varied = co_await remote_->find(key.key, key.canonical, t.fields, t.redis_until);
     if (varied.stored || found.reason == policy::NotReused::absent) found = std::move(varied);
   }
-  co_return absorb_remote(t, std::move(found));
+  co_return found;
 }
 
 // Takes note of what Redis holds. True where it is in transaction.stale and may be served as it is.
@@ -300,6 +306,7 @@ Proxy::Awaitable<void> Proxy::pass(net::Exchange& exchange, policy::NotReused wh
   labels.outcome = policy::CacheOutcome::miss;
   labels.reason = why;
   labels.key = key;
+  labels.reason = why;
   labels.forward = forward_reason(why);
   if (response.error) {
     report_origin_error(request.method, request.target, response);
@@ -347,6 +354,7 @@ void Proxy::serve(Leading& leading, const store::StoredPtr& stored, policy::Cach
   const auto& t = *leading.transaction;
   const auto now = wall_clock();
   auto labels = Labels::from_cache(outcome, stored->lifetime(), now, detail);
+  labels.reason = t.reason;
   if (outcome == policy::CacheOutcome::revalidated) {
     labels.forward = "stale";
     labels.forward_status = 304;
@@ -462,14 +470,12 @@ policy::NotStored Proxy::judge(Leading& leading) const {
     const auto& rule = t.route().store;
     leading.lifetime = policy::compute_lifetime(head, rule, leading.request_time, leading.response_time);
     leading.length = leading.response.lease.connection().length();
-    reason = policy::storable(t.request, head, rule, leading.lifetime);
+    reason = policy::storable(t.request, head, rule, leading.lifetime, leading.length, shared_.cache.max_object);
     if (head.status == 101) reason = policy::NotStored::upgrade;
     // A part that nobody asked for, or a refresh of the whole that got one.
     if (head.status == 206) reason = policy::NotStored::partial_content;
   }
-  if (reason == policy::NotStored::none && leading.length && *leading.length > shared_.cache.max_object) {
-    reason = policy::NotStored::too_large;
-  }
+  if (leading.completion && *leading.length > shared_.cache.max_object) reason = policy::NotStored::too_large;
   return reason;
 }
 
@@ -757,6 +763,7 @@ bool Proxy::begin_reply_from_fill(net::Exchange& exchange, const Transaction& tr
   const bool had_age = http::find(view.head->fields, "Age") != nullptr;
   if (!leads || had_age) labels.age = age;
   labels.ttl = view.head->lifetime.freshness_lifetime - age;
+  labels.source = view.head->lifetime.source;
   // What no-cache="..." and private="..." list is for the leader's client alone, and is not stored.
   const bool is_whole_head = !leads || !policy::lists_fields(view.head->fields);
   if (labels.stored && is_whole_head) {

@@ -52,7 +52,7 @@ OriginRequest Proxy::origin_request(net::Exchange* exchange, const http::Request
         origin.framing.length && *origin.framing.length <= small_body && !exchange->expects_continue;
   }
   // With a body the tunnel could only begin behind it (RFC 9110 §7.8); nobody does that.
-  if (exchange->body == nullptr && asks_for_upgrade(exchange->request)) {
+  if (exchange->body == nullptr && http::asks_for_upgrade(exchange->request)) {
     origin.upgrade = http::combined(exchange->request.fields, "Upgrade").value_or("");
   }
   origin.on_interim = [exchange](const http::ResponseHead& head) -> Awaitable<net::error_code> {
@@ -167,7 +167,7 @@ Proxy::Awaitable<void> Proxy::relay_upgraded(net::Exchange& exchange, OriginResp
   auto head = response.head;
   auto fields = response_fields(head, via_.of(head.version), wall_clock());
   const auto protocols = http::combined(head.fields, "Upgrade");
-  if (exchange.body != nullptr || !asks_for_upgrade(exchange.request) || !protocols) {
+  if (exchange.body != nullptr || !http::asks_for_upgrade(exchange.request) || !protocols) {
     response.error = net::Error::origin_malformed;
     report_origin_error(exchange.request.method, exchange.request.target, response);
     connection.close();

@@ -43,9 +43,6 @@ policy::PurgeSubject Proxy::Transaction::subject() const noexcept {
 
 namespace {
 
-// Bodies of QUERY up to this many bytes are read whole and make a key.
-constexpr std::uint64_t largest_query = 64UL << 10;
-
 // Max-Forwards (RFC 9110 §7.6.2) is for OPTIONS and TRACE only. Returns false where the request ends here.
 bool pass_max_forwards(std::string_view method, http::FieldList& fields) {
   if (method != "OPTIONS" && method != "TRACE") return true;
@@ -110,30 +107,24 @@ Proxy::Awaitable<void> Proxy::answer(net::Exchange& exchange) {
   // From here on only end-to-end fields count, for the key as for the origin.
   auto fields = http::FieldList::view_of(exchange.request.fields);
   http::remove_hop_by_hop(fields);
+  if (exchange.request.control.has(http::ControlField::explanation)) fields.remove(http::explain_field);
   auto request = exchange.request;
   request.fields = fields;
-  auto reason = policy::NotReused::method;
-  const policy::Route* route = nullptr;
-  if (request.method == "GET" || request.method == "HEAD") {
-    route = shared_.rules->match_cache(request.method, request.path()).route;
-    if (route == nullptr) {
-      reason = policy::NotReused::no_route;
-    } else if (route->cache_off) {
-      reason = policy::NotReused::route_off;
-    } else if (asks_for_upgrade(exchange.request)) {
-      reason = policy::NotReused::upgrade;
-    } else if (exchange.body != nullptr || http::has_origin_preconditions(fields)) {
-      reason = policy::NotReused::expectation;
-    } else {
-      return get(exchange, make_transaction(request, exchange.client_address, std::nullopt));
-    }
+  const auto& body = exchange.body;
+  const auto admission = policy::admit(*shared_.rules, request,
+                                       {.has_body = body != nullptr,
+                                        .body_length = body != nullptr ? body->length() : std::nullopt,
+                                        .expects_continue = exchange.expects_continue,
+                                        .asks_for_upgrade = http::asks_for_upgrade(exchange.request)});
+  if (admission.way == policy::Way::look_up) {
+    return get(exchange, make_transaction(request, exchange.client_address, std::nullopt));
   }
-  return answer_uncached(exchange, std::move(fields), route, reason);
+  return answer_uncached(exchange, std::move(fields), admission);
 }
 
-// All but GET and HEAD, and what of these the cache has no part in, for that reason.
+// All but GET and HEAD, and what of these the cache has no part in.
 Proxy::Awaitable<void> Proxy::answer_uncached(net::Exchange& exchange, http::FieldList fields,
-                                              const policy::Route* route, policy::NotReused reason) {
+                                              policy::Admission admission) {
   const bool passes = pass_max_forwards(exchange.request.method, fields);
   auto request = exchange.request;
   request.fields = fields;
@@ -141,30 +132,21 @@ Proxy::Awaitable<void> Proxy::answer_uncached(net::Exchange& exchange, http::Fie
     reply_with_text(exchange.reply, request.method == "OPTIONS" ? 200 : 405, "Max-Forwards is used up here");
     co_return;
   }
-  if (request.method == "QUERY") {
-    route = shared_.rules->match_cache(request.method, request.path()).route;
-    const bool is_small = exchange.body == nullptr || exchange.body->length().value_or(0) <= largest_query;
-    if (route == nullptr) {
-      reason = policy::NotReused::no_route;
-    } else if (route->cache_off) {
-      reason = policy::NotReused::route_off;
-    } else if (!is_small || exchange.expects_continue || http::has_origin_preconditions(fields)) {
-      reason = policy::NotReused::expectation;
-    } else {
-      co_await query(exchange, request, route);
-      co_return;
-    }
-  } else if (!http::is_safe(request.method)) {
+  if (admission.way == policy::Way::query) {
+    co_await query(exchange, request, admission.route);
+    co_return;
+  }
+  if (admission.way == policy::Way::write) {
     co_await write(exchange, request);
     co_return;
   }
-  counters_.count(reason);
+  counters_.count(admission.reason);
   Labels labels;
   labels.outcome = policy::CacheOutcome::bypass;
-  labels.reason = reason;
-  labels.forward = forward_reason(reason);
-  labels.detail = policy::to_string(reason);
-  co_await relay(exchange, request, labels, route);
+  labels.reason = admission.reason;
+  labels.forward = forward_reason(admission.reason);
+  labels.detail = policy::to_string(admission.reason);
+  co_await relay(exchange, request, labels, admission.route);
 }
 
 // Of a GET or HEAD without a body.
@@ -208,10 +190,7 @@ Proxy::TransactionPtr Proxy::make_transaction(const http::RequestHead& request, 
     const auto path = std::string_view(t.key.canonical).substr(0, t.path_size);
     for (const auto& variance : shared_.variances.find(path)) t.varied_keys.push_back(key_under(t, variance));
   }
-  const auto identity = t.route().identity ? policy::identity_of(*t.route().identity, t.request) : std::nullopt;
-  for (const auto& tag : t.route().tags) {
-    if (auto value = policy::expand(tag, t.request, t.match.captures, identity)) t.tags.push_back(std::move(*value));
-  }
+  t.tags = policy::rule_tags(t.match, t.request);
   return transaction;
 }
 
@@ -241,25 +220,20 @@ bool Proxy::serve_if_usable(net::Exchange& exchange, const TransactionPtr& trans
                             std::string_view tier) {
   auto& t = *transaction;
   const auto now = wall_clock();
-  const auto lifetime = stored->lifetime();
-  const auto reuse = policy::decide_reuse(lifetime, t.client, now);
-  const auto form = acceptable_form(t, stored);
-  if (!form) {
-    t.reason = policy::NotReused::vary_miss;
+  const auto use = usability(t, stored, now);
+  if (use.reason != policy::NotReused::none) {
+    if (use.form) t.stale = stored;
+    t.reason = use.reason;
     return false;
   }
-  if (reuse.use == policy::Use::revalidate || !stored->can_answer(t.request)) {
-    t.stale = stored;
-    t.reason = reuse.use == policy::Use::revalidate ? reuse.reason : policy::NotReused::incomplete;
-    return false;
-  }
-  const auto outcome = reuse.use == policy::Use::serve ? policy::CacheOutcome::hit : policy::CacheOutcome::stale;
-  const auto labels = Labels::from_cache(outcome, lifetime, now, tier);
+  const bool is_fresh_use = use.reuse.use == policy::Use::serve;
+  const auto outcome = is_fresh_use ? policy::CacheOutcome::hit : policy::CacheOutcome::stale;
+  auto labels = Labels::from_cache(outcome, stored->lifetime(), now, tier);
+  labels.reason = use.reuse.reason;
   count(exchange, &t.route(), labels.outcome);
-  serve_stored(exchange, t.request, form, labels, now);
-  if (t.route().verify_ppm > 0 && form == stored && reuse.use == policy::Use::serve)
-    verify_by_chance(exchange, t.route(), stored);
-  if (reuse.use == policy::Use::serve_stale_and_revalidate) {
+  serve_stored(exchange, t.request, use.form, labels, now);
+  if (t.route().verify_ppm > 0 && use.form == stored && is_fresh_use) verify_by_chance(exchange, t.route(), stored);
+  if (use.reuse.use == policy::Use::serve_stale_and_revalidate) {
     t.stale = stored;
     refresh_in_background(transaction);
   }
@@ -378,7 +352,7 @@ Proxy::Awaitable<void> Proxy::query(net::Exchange& exchange, const http::Request
     }
     if (piece->empty()) break;
     content += *piece;
-    if (content.size() <= largest_query) continue;
+    if (content.size() <= policy::largest_query) continue;
     ResumedBody whole(std::move(content), *exchange.body);
     exchange.body = &whole;
     counters_.count(policy::NotReused::expectation);

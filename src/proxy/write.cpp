@@ -1,9 +1,5 @@
 // Unsafe requests: relayed, and what they made stale purged before the client learns that they were carried out.
-#include <algorithm>
-
-#include "larder/http/target.hpp"
 #include "larder/net/error.hpp"
-#include "larder/policy/cache_groups.hpp"
 #include "larder/policy/invalidation.hpp"
 #include "larder/policy/storable.hpp"
 #include "larder/proxy/proxy.hpp"
@@ -17,48 +13,10 @@ constexpr std::uint64_t whole_answer = 32UL << 10;
 
 std::vector<policy::Selector> Proxy::selectors_of(const http::RequestHead& request,
                                                   const http::ResponseHead* response) const {
+  auto purges = policy::write_purges(*shared_.rules, request, response, shared_.preserve_host);
   std::vector<policy::Selector> selectors;
-  const auto add = [&selectors](policy::Selector selector) {
-    if (std::ranges::find(selectors, selector) == selectors.end()) selectors.push_back(std::move(selector));
-  };
-  const auto origin = http::origin_text(request.scheme, request.authority);
-  // An origin that is not told the client's Host is the same under all of them.
-  const bool is_for_all_hosts = shared_.rules->shares_hosts() || !shared_.preserve_host;
-  const auto add_target = [&](const std::string& target) {
-    add({policy::SelectorKind::target, origin + target});
-    if (is_for_all_hosts) add({policy::SelectorKind::target, target});
-  };
-  // RFC 9111 §4.4 has errors invalidate nothing; a ttl of the rules makes us, not the origin, answer for what is
-  // stored.
-  const bool is_doubtful = response != nullptr && response->status >= 400 && !shared_.rules->failed_writes_purge;
-  for (const auto& target : policy::invalidated_targets(request, response)) {
-    if (is_doubtful) {
-      const auto match = shared_.rules->match_cache("GET", std::string_view(target).substr(0, target.find('?')));
-      if (match.route != nullptr && !match.route->store.ttl) continue;
-    }
-    if (shared_.rules->honour_no_vary_search) {
-      add({policy::SelectorKind::tag, policy::varied_path_tag(target.substr(0, target.find('?')))});
-    }
-    add_target(target);
-    // Where a route leaves a part of the query out of its key, others' targets share the response.
-    for (const std::string_view method : {"GET", "QUERY"}) {
-      auto reader = request;
-      reader.method = method;
-      reader.target = target;
-      const auto match = shared_.rules->match_cache(reader.method, reader.path());
-      if (match.route != nullptr && !match.route->cache_off) add_target(policy::purge_target(reader, *match.route));
-    }
-  }
-  for (auto& selector : shared_.rules->purges(request)) add(std::move(selector));
-  if (response == nullptr) return selectors;
-  const auto groups = policy::invalidated_groups(response->fields);
-  if (groups.overflow) return {{policy::SelectorKind::all, {}}};
-  for (const auto& group : groups.names) {
-    selectors.push_back({policy::SelectorKind::tag, policy::group_tag(request.scheme, request.authority, group)});
-    if (shared_.rules->shares_hosts()) {
-      selectors.push_back({policy::SelectorKind::tag, policy::group_tag({}, {}, group)});
-    }
-  }
+  selectors.reserve(purges.size());
+  for (auto& purge : purges) selectors.push_back(std::move(purge.selector));
   return selectors;
 }
 
@@ -109,7 +67,7 @@ Proxy::Awaitable<void> Proxy::write(net::Exchange& exchange, const http::Request
   if (exchange.record != nullptr) exchange.record->writes = true;
   Labels labels;
   labels.reason = policy::NotReused::method;
-  labels.forward = "method";
+  labels.forward = forward_reason(labels.reason);
   const auto origin = origin_request(&exchange, request, exchange.client_address);
   const auto before = shared_.log.stamp();
   const auto request_time = wall_clock();

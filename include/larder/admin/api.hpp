@@ -28,6 +28,7 @@ struct ApiContext {
   std::function<bool()> redis_is_in_use;  ///< every worker may read Redis; empty where there is no Redis
   std::string version;
   std::function<std::vector<BudgetState>()> budgets = {};  ///< from any thread; empty where there are none to show
+  std::string default_host{};  ///< of requests that are explained and name none: where clients connect
 };
 
 /// Used on one thread, that of `context.proxy`.

@@ -19,7 +19,8 @@ enum class Endpoint : unsigned char {
   entry,               ///< GET or DELETE /api/cache/entry/{key}; the key may hold '/' and ':'
   invalidate_type,     ///< POST /api/cache/invalidate/{type}
   invalidate_pattern,  ///< POST /api/cache/invalidate-pattern
-  clear_all            ///< POST /api/cache/clear-all
+  clear_all,           ///< POST /api/cache/clear-all
+  explain              ///< POST /api/cache/explain
 };
 
 /// Where a request goes.

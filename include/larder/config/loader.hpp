@@ -25,6 +25,7 @@ struct Overrides {
   std::optional<std::string> workers;
   std::optional<std::string> memory;  ///< size or "off"
   std::optional<std::string> token;
+  bool serves = true;  ///< false: nothing is served, so no origin need be given
 };
 
 /// Reads a whole file; on error empty and `error` says why. An argument, so that tests need no files.
@@ -41,6 +42,7 @@ struct Loaded {
   std::optional<Settings> settings;  ///< empty where there was a fault
   std::vector<Fault> faults;         ///< all of them, in the order of files and lines
   std::vector<Fault> warnings;       ///< legal, but can hardly be meant
+  std::vector<Fault> failed_tests;   ///< of failed_rule_tests(), where somebody has run them
 };
 
 /// Loads and checks everything: the file `config_path` (none: built-in defaults), the rules it names, the environment
@@ -48,8 +50,9 @@ struct Loaded {
 Loaded load(const std::optional<std::string>& config_path, const Overrides& overrides, const Environment& environment,
             const FileReader& files = read_file);
 
-/// What `larder check` prints: each fault and warning on a line ("file:line: what is wrong, what would be right"), and
-/// "ok: N types, M routes" where there is no fault.
+/// What `larder check` prints: each fault and warning on a line ("file:line: what is wrong, what would be right"), then
+/// each failed test ("file:line: test NAME: expected X, got Y"), and "ok: N types, M routes, K tests" where there is
+/// none.
 std::string report(const Loaded& loaded);
 
 }  // namespace larder::config

@@ -20,6 +20,14 @@ std::shared_ptr<const policy::RuleSet> read_rules(std::string_view text, const s
                                                   std::optional<policy::Seconds> default_ttl,
                                                   std::vector<Fault>& faults, std::vector<Fault>& warnings);
 
+/// The keys that a mapping of a rules file may have.
+struct RulesKeys {
+  std::string_view section;  ///< "", "defaults", "types.*", "routes[]", "routes[].query", …
+  std::vector<std::string_view> names;
+};
+/// All of them, for who describes the file elsewhere (conf/rules.schema.json).
+std::vector<RulesKeys> rules_keys();
+
 /// The rules without a file: every GET is of the type "default" and cached as RFC 9111 lets a shared cache, with
 /// `default_ttl` where a response has no lifetime of its own (empty: pure RFC behaviour).
 std::shared_ptr<const policy::RuleSet> built_in_rules(std::optional<policy::Seconds> default_ttl);

@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "larder/http/field_list.hpp"
+#include "larder/http/message.hpp"
 
 namespace larder::http {
 
@@ -29,5 +30,10 @@ enum class Sender : unsigned char {
 /// above. Do it before the cache key and the selecting header fields are computed, so that the key sees exactly what
 /// the origin will see. Costs at most one comparison of lengths for each pair of a Connection option and a field.
 void remove_hop_by_hop(FieldList& fields, Sender sender = Sender::client);
+
+/// True where an Upgrade is asked for that may be relayed: Connection names it and there is an Upgrade field (RFC 9110
+/// §7.8), in HTTP/1.1, and no protocol in it is HTTP itself (h2c), whose requests would pass the cache and its purges
+/// unseen.
+bool asks_for_upgrade(const RequestHead& request) noexcept;
 
 }  // namespace larder::http

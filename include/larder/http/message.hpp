@@ -21,7 +21,12 @@ enum class ControlField : std::uint8_t {
   cache_conditions = 4,   ///< If-None-Match, If-Modified-Since (RFC 9110 §13.1)
   origin_conditions = 8,  ///< If-Match, If-Unmodified-Since
   connection = 16,        ///< Connection with more than "keep-alive", Upgrade (RFC 9110 §7.6.1, §7.8)
+  explanation = 32,       ///< explain_field
 };
+
+/// The request field that asks how its answer comes about; its value is the admin token. For Larder alone: it is not
+/// passed on, and no part of any key. The answer's field of the same name holds the explanation.
+inline constexpr std::string_view explain_field = "X-Cache-Explain";
 
 /// The groups of which a head may hold a field. It saves looking for what is known not to be there.
 class ControlFields {

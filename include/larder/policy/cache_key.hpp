@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "larder/policy/no_vary_search.hpp"
 #include "larder/policy/rules.hpp"
@@ -22,6 +23,10 @@ struct CacheKey {
 /// template is the key; identity and host still are part of it). The method is left out: HEAD and GET share an entry.
 /// Returns the length of what stands before the query; 0 where a template is the key.
 std::size_t canonical_request(const http::RequestHead& request, const RouteMatch& match, std::string& out);
+
+/// The parameters of `query` that are part of the key under this rule, in the order in which they are, as views into
+/// `query`. Without a filter and a sort the whole query counts, byte for byte; then these are its parameters.
+std::vector<std::string_view> parameters_in_key(const QueryRule& rule, std::string_view query);
 
 /// The canonical request modulo a query variance (No-Vary-Search): equal for requests that differ only in what the
 /// variance says does not matter. `canonical`: that of the request itself, `path_size`: what canonical_request()

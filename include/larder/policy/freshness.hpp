@@ -56,6 +56,8 @@ struct Lifetime {
   bool must_revalidate = false;  ///< must-revalidate, proxy-revalidate or s-maxage: never served stale (§5.2.2.2)
   bool no_cache = false;         ///< validation before every reuse (§5.2.2.4)
 
+  /// resident_time = now - response_time (§4.2.3); never negative.
+  [[nodiscard]] Seconds resident_time(TimePoint now) const noexcept;
   /// current_age = corrected_initial_age + resident_time (§4.2.3); never negative.
   [[nodiscard]] Seconds current_age(TimePoint now) const noexcept;
   /// response_is_fresh = freshness_lifetime > current_age (§4.2).
@@ -76,6 +78,22 @@ bool is_heuristically_cacheable(int status) noexcept;
 /// age_value of §4.2.3: the first member of the Age field, clamped to 2^31 s; zero where it is absent or not a
 /// non-negative integer, as §5.1 says to ignore it then.
 Seconds parse_age(http::FieldSpan fields) noexcept;
+
+/// date_value of §4.2.3: the Date field; empty where it is absent, malformed or comes with different values.
+std::optional<TimePoint> date_value(http::FieldSpan fields, TimePoint response_time);
+/// apparent_age = max(0, response_time - date_value) (§4.2.3); zero without a date_value.
+Seconds apparent_age(std::optional<TimePoint> date_value, TimePoint response_time) noexcept;
+
+/// The age of a response at the time of its arrival, step by step (§4.2.3).
+struct InitialAge {
+  std::optional<TimePoint> date_value;
+  Seconds age_value{0};              ///< parse_age()
+  Seconds apparent_age{0};           ///< see above
+  Seconds response_delay{0};         ///< response_time - request_time
+  Seconds corrected_age_value{0};    ///< age_value + response_delay
+  Seconds corrected_initial_age{0};  ///< max(apparent_age, corrected_age_value)
+};
+InitialAge initial_age(http::FieldSpan response_fields, TimePoint request_time, TimePoint response_time);
 
 /// Computes the lifetime of a response received at `response_time` to a request sent at `request_time`
 /// (both by our clock). Missing or malformed Date counts as `response_time`.

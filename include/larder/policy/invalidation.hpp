@@ -1,9 +1,12 @@
 #pragma once
-// What an unsafe request makes stale with no rule at all (RFC 9111 §4.4).
+// What an unsafe request makes stale: with no rule at all (RFC 9111 §4.4, RFC 9875), and by the rules.
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "larder/http/message.hpp"
+#include "larder/policy/rules.hpp"
+#include "larder/policy/selector.hpp"
 
 namespace larder::policy {
 
@@ -21,5 +24,28 @@ bool may_have_changed(std::string_view method, WriteEnd end, int status) noexcep
 /// 2xx or 3xx response where they resolve to the same origin (scheme, host and port) as the target URI; an error's
 /// are not looked at. Without repetition, the target URI first; empty for "*". `response` may be null.
 std::vector<std::string> invalidated_targets(const http::RequestHead& request, const http::ResponseHead* response);
+
+/// Why a selector is part of a write's purge.
+enum class PurgeCause : unsigned char {
+  target_uri,            ///< it names the target URI (RFC 9111 §4.4)
+  named_target,          ///< a target that Location, Content-Location or Destination names
+  rule,                  ///< a route's `purge:`
+  cache_group,           ///< Cache-Group-Invalidation of the response (RFC 9875 §3)
+  too_many_cache_groups  ///< more groups than can be read: everything goes
+};
+std::string_view to_string(PurgeCause cause) noexcept;
+
+/// A selector of a write's purge, and why it is one.
+struct CausedSelector {
+  Selector selector;
+  PurgeCause cause = PurgeCause::rule;
+  const Route* route = nullptr;  ///< of a rule
+};
+
+/// All that an unsafe request purges once may_have_changed(). `response` is null where none came. `origin_knows_host`:
+/// false where all hosts' requests look alike to the origin (`preserve_host: false`), so that a write to one host
+/// changes what is stored of the others. Each selector comes once.
+std::vector<CausedSelector> write_purges(const RuleSet& rules, const http::RequestHead& request,
+                                         const http::ResponseHead* response, bool origin_knows_host);
 
 }  // namespace larder::policy

@@ -13,6 +13,7 @@
 #include "larder/http/message.hpp"
 #include "larder/policy/freshness.hpp"
 #include "larder/policy/namespaces.hpp"
+#include "larder/policy/rule_test.hpp"
 #include "larder/policy/selector.hpp"
 
 namespace larder::policy {
@@ -95,6 +96,15 @@ struct SelectorTemplate {
   Template value;
 };
 
+/// Why a route has no say in whether and how the answer to a request is cached.
+enum class PassedOver : unsigned char {
+  none,         ///< it has: it matches
+  not_caching,  ///< it says nothing about caching: it only purges
+  method,       ///< it is for other methods
+  path          ///< its path pattern does not match
+};
+std::string_view to_string(PassedOver reason) noexcept;
+
 /// One entry of `routes:`.
 struct Route {
   std::vector<std::string> methods;  ///< as written; "*" alone means any
@@ -118,6 +128,11 @@ struct Route {
   [[nodiscard]] bool caches() const noexcept { return type != nullptr; }
   /// HEAD is matched by a route for GET too.
   [[nodiscard]] bool has_method(std::string_view method) const noexcept;
+  /// Whether it decides about the caching of such a request, provided that no earlier one does. Captures are appended
+  /// where `captures` is not null and it matches.
+  PassedOver judge(std::string_view method, std::string_view request_path, PathPattern::Captures* captures) const;
+  /// Its purge selectors, expanded for this request; none where it does not match, or the method is safe.
+  [[nodiscard]] std::vector<Selector> purges(const http::RequestHead& request) const;
 };
 
 /// A route matched, and what its path captured.
@@ -137,13 +152,12 @@ struct RuleSet {
   /// Fields that count when stored responses are compared with what the origin says.
   std::vector<std::string> compared_fields{"Content-Type", "Content-Language", "Location"};
   bool forward_targeted_fields = false;  ///< `targeted_fields: forward | remove` (RFC 9213)
+  std::vector<RuleTest> tests;           ///< `tests:`, for `larder check`
 
   /// For caching: the first route in file order that has `cache:` and matches; route is null where there is none.
   [[nodiscard]] RouteMatch match_cache(std::string_view method, std::string_view path) const;
   /// The same into `match`, whose room for captures is used again (the hit path).
   void match_cache(std::string_view method, std::string_view path, RouteMatch& match) const;
-  /// Every purge selector of every matching route, expanded for this request.
-  [[nodiscard]] std::vector<Selector> purges(const http::RequestHead& request) const;
   /// True where responses of some route are shared by all hosts.
   [[nodiscard]] bool shares_hosts() const noexcept;
   [[nodiscard]] const Type* type(std::string_view name) const noexcept;
@@ -165,6 +179,9 @@ bool append_value(const Template::Part& part, const http::RequestHead& request, 
 /// header or cookie): then there is no such tag, no such selector, and a `key:` falls back to the md5 form.
 std::optional<std::string> expand(const Template& text, const http::RequestHead& request,
                                   const PathPattern::Captures& captures, const std::optional<std::string>& identity);
+
+/// The tags that a route gives to the answer to this request.
+std::vector<std::string> rule_tags(const RouteMatch& match, const http::RequestHead& request);
 
 /// The identity of a request: lower-case hex SHA-256 of the header's or cookie's value (so that no secret ends up in a
 /// key, a log or Redis); empty optional where the request has none. Several lines or cookies of that name are hashed

@@ -1,5 +1,8 @@
 #pragma once
 // May this response be stored by a shared cache? (RFC 9111 §3)
+#include <cstdint>
+#include <optional>
+
 #include "larder/http/message.hpp"
 #include "larder/policy/freshness.hpp"
 #include "larder/policy/outcome.hpp"
@@ -20,6 +23,10 @@ namespace larder::policy {
 /// those are known later.
 NotStored storable(const http::RequestHead& request, const http::ResponseHead& response, const StoreRule& rule,
                    const Lifetime& lifetime);
+
+/// The same, and too_large where the body has more than `max_object` bytes (`length`: empty where it is not known yet).
+NotStored storable(const http::RequestHead& request, const http::ResponseHead& response, const StoreRule& rule,
+                   const Lifetime& lifetime, std::optional<std::uint64_t> length, std::uint64_t max_object);
 
 /// The first reason of storable() where it is one that no lifetime matters to, which most of what is never stored has;
 /// else none, and storable() has still to be asked.

@@ -54,15 +54,10 @@ void append_origin_request_head(std::string& head, const http::RequestHead& requ
                                 const ForwardParameters& parameters);
 
 /// The end-to-end fields of an origin's response as they are stored or relayed: hop-by-hop fields, Content-Length,
-/// and X-Cache and X-Cache-Key of another cache are dropped; `via` (Via::of() the response's version) is appended; Date
-/// is added where missing (RFC 9110 §6.6.1). What they point at is the response's and `via`'s.
+/// and X-Cache, X-Cache-Key and X-Cache-Explain of another cache are dropped; `via` (Via::of() the response's version)
+/// is appended; Date is added where missing (RFC 9110 §6.6.1). What they point at is the response's and `via`'s.
 http::FieldList response_fields(const http::ResponseHead& response, std::string_view via,
                                 std::chrono::system_clock::time_point now);
-
-/// True where an Upgrade is asked for that may be relayed: Connection names it and there is an Upgrade field (RFC 9110
-/// §7.8), in HTTP/1.1, and no protocol in it is HTTP itself (h2c), whose requests would pass the cache and its purges
-/// unseen.
-bool asks_for_upgrade(const http::RequestHead& request) noexcept;
 
 /// True where a Connection field names anything but "close", "keep-alive" and "upgrade": fields the client wants to be
 /// dropped, which must happen before the cache key is made.

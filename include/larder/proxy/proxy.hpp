@@ -11,6 +11,7 @@
 //     write          unsafe methods, and the purges they cause: write.cpp
 //     shadow         what the cache would have done, while the origin answers; and hits that are verified: check.cpp
 //     relay          what the cache has no part in: relay.cpp
+//   inspect          what would happen to a request, for explanations: inspect.cpp
 #include <memory>
 #include <optional>
 #include <random>
@@ -19,6 +20,7 @@
 #include "larder/net/access_record.hpp"
 #include "larder/net/exchange.hpp"
 #include "larder/net/origin_pool.hpp"
+#include "larder/policy/admission.hpp"
 #include "larder/policy/cache_key.hpp"
 #include "larder/policy/extent.hpp"
 #include "larder/policy/reuse.hpp"
@@ -26,6 +28,7 @@
 #include "larder/proxy/answer_checks.hpp"
 #include "larder/proxy/counters.hpp"
 #include "larder/proxy/forward.hpp"
+#include "larder/proxy/inspection.hpp"
 #include "larder/proxy/origin_fetch.hpp"
 #include "larder/proxy/parameters.hpp"
 #include "larder/proxy/purge_bus.hpp"
@@ -57,6 +60,7 @@ struct Shared {
   std::shared_ptr<AnswerChecks> checks = std::make_shared<AnswerChecks>();
   TraceParameters trace{};
   std::vector<std::string> secret_parameters{};  ///< of queries; what of them is in a key is not logged
+  std::string admin_token{};  ///< who sends it in http::explain_field is told how the answer came about; empty: nobody
 };
 
 /// Reads the clock once per decision; the pure layers get it as an argument.
@@ -80,6 +84,10 @@ class Proxy {
   /// Purges here, then in Redis (or the journal), and returns when the promise holds: for writes and for admin. True
   /// where Redis has taken it, or there is none.
   net::Awaitable<bool> purge(std::vector<policy::Selector> selectors);
+
+  /// What the tiers hold for a GET, HEAD or QUERY (without its content) whose route caches it, and what would happen to
+  /// it now. `request`: with its end-to-end fields; what it points at outlives the call. Nothing is counted or stored.
+  net::Awaitable<Inspection> inspect(const http::RequestHead& request);
 
   [[nodiscard]] WorkerCounters& counters() noexcept { return counters_; }
   [[nodiscard]] RemoteStore* remote() noexcept { return remote_; }
@@ -137,6 +145,7 @@ class Proxy {
     std::string_view detail;
     std::optional<policy::Seconds> ttl;
     std::optional<policy::Seconds> age;
+    policy::LifetimeSource source = policy::LifetimeSource::none;  ///< of the lifetime that `ttl` comes from
 
     // Of a stored response, as old as it is `now`. `detail`: the tier that had it, or why it is
     // served stale.
@@ -145,6 +154,7 @@ class Proxy {
       Labels labels;
       labels.outcome = outcome;
       labels.detail = detail;
+      labels.source = lifetime.source;
       labels.age = lifetime.current_age(now);
       labels.ttl = lifetime.freshness_lifetime - *labels.age;
       return labels;
@@ -202,8 +212,7 @@ class Proxy {
 
   // story.cpp
   Awaitable<void> answer(net::Exchange& exchange);
-  Awaitable<void> answer_uncached(net::Exchange& exchange, http::FieldList fields, const policy::Route* route,
-                                  policy::NotReused reason);
+  Awaitable<void> answer_uncached(net::Exchange& exchange, http::FieldList fields, policy::Admission admission);
   Awaitable<void> get(net::Exchange& exchange, TransactionPtr transaction);
   Awaitable<void> query(net::Exchange& exchange, const http::RequestHead& request, const policy::Route* route);
   TransactionPtr make_transaction(const http::RequestHead& request, std::string_view client_address,
@@ -234,10 +243,18 @@ class Proxy {
                     const Labels& labels, policy::TimePoint now);
   void count(const net::Exchange& exchange, const policy::Route* route, policy::CacheOutcome outcome) noexcept;
 
+  // inspect.cpp
+  [[nodiscard]] Usability usability(const Transaction& transaction, const store::StoredPtr& stored,
+                                    policy::TimePoint now);
+  [[nodiscard]] TierFinding finding_of(const Transaction& transaction, std::string_view tier, store::Lookup found,
+                                       bool is_trustworthy);
+
   // labels.cpp
   void append_labels(std::string& lines, const Labels& labels, const net::Exchange& exchange) const;
   void identify(net::Exchange& exchange);
   void note_route(net::AccessRecord& record, const policy::Route& route) const;
+  [[nodiscard]] bool wants_explanation(const http::RequestHead& request) const;
+  void append_explanation(std::string& lines, const Labels& labels, const http::RequestHead& request) const;
 
   // miss.cpp
   Awaitable<void> miss(net::Exchange& exchange, TransactionPtr transaction);
@@ -273,6 +290,7 @@ class Proxy {
                              Labels labels);
   [[nodiscard]] bool asks_redis(const Transaction& transaction) const noexcept;
   Awaitable<bool> look_up_remote(TransactionPtr transaction);
+  Awaitable<store::Lookup> find_in_redis(TransactionPtr transaction);
   bool absorb_remote(Transaction& transaction, store::Lookup found);
   void refresh_in_background(const TransactionPtr& transaction);
 

@@ -319,7 +319,7 @@ TEST_CASE("everything else needs the token") {
 TEST_CASE("unknown paths and wrong methods") {
   Node node;
   CHECK(node.get("/nowhere").status() == 404);
-  CHECK(node.get("/nowhere").json()["endpoints"].size() == 17);
+  CHECK(node.get("/nowhere").json()["endpoints"].size() == 18);
   CHECK(node.ask({.method = "OPTIONS", .target = "*"}).status() == 404);
   const auto wrong = node.get("/api/cache/clear-all");
   CHECK(wrong.status() == 405);

@@ -41,6 +41,8 @@ TEST_CASE("route: the table") {
                         {"POST", "/api/cache/invalidate-pattern/", std::nullopt, false, ""},
                         {"POST", "/api/cache/clear-all", Endpoint::clear_all, true, ""},
                         {"GET", "/api/cache/clear-all", Endpoint::clear_all, false, ""},
+                        {"POST", "/api/cache/explain", Endpoint::explain, true, ""},
+                        {"GET", "/api/cache/explain", Endpoint::explain, false, ""},
                         {"GET", "/", std::nullopt, false, ""},
                         {"GET", "", std::nullopt, false, ""},
                         {"OPTIONS", "*", std::nullopt, false, ""},
@@ -60,7 +62,7 @@ TEST_CASE("refusals name what there is") {
   CHECK(unknown.status == 404);
   const auto json = Json::parse(unknown.body);
   CHECK(json["error"] == "unknown_path");
-  CHECK(json["endpoints"].size() == 17);
+  CHECK(json["endpoints"].size() == 18);
   CHECK(json["endpoints"][4] == "GET, HEAD, DELETE /api/cache/entry/{key}");
   const auto wrong = wrong_method("PATCH", "GET, HEAD");
   CHECK(wrong.status == 405);

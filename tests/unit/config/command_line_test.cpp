@@ -48,6 +48,31 @@ TEST_CASE("parse_command_line: the other commands") {
   CHECK(parse({"serve", "--listen", "a", "--listen", "b"}).overrides.listen == "b");  // the last counts
 }
 
+TEST_CASE("parse_command_line: explain") {
+  const auto line = parse({"explain", "--config", "c", "GET", "/a?b=-1", "-H", "A: 1", "--header", "B: 2", "--status",
+                           "404", "--response-header", "C: 3", "--json"});
+  CHECK(line.command == Command::explain);
+  CHECK(line.config == "c");
+  CHECK_FALSE(line.overrides.serves);
+  CHECK(line.explain.method == "GET");
+  CHECK(line.explain.target == "/a?b=-1");
+  CHECK(line.explain.headers == std::vector<std::string>{"A: 1", "B: 2"});
+  CHECK(line.explain.status == "404");
+  CHECK(line.explain.response_headers == std::vector<std::string>{"C: 3"});
+  CHECK(line.explain.json);
+  CHECK(parse({"explain", "--config", "c", "GET"}).command == Command::wrong);
+  CHECK(parse({"explain", "--config", "c", "GET", "/a", "/b"}).command == Command::wrong);
+  CHECK(parse({"serve"}).overrides.serves);
+}
+
+TEST_CASE("parse_command_line: suggest") {
+  const auto line = parse({"suggest", "--config", "c", "--access-log", "f"});
+  CHECK(line.command == Command::suggest);
+  CHECK(line.access_log == "f");
+  CHECK_FALSE(line.overrides.serves);
+  CHECK(parse({"suggest", "--rules", "r"}).access_log == "-");
+}
+
 TEST_CASE("parse_command_line: what is wrong") {
   for (const auto& arguments : std::vector<std::vector<std::string>>{{"run"},
                                                                      {"--listen", "x"},

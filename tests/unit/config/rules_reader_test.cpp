@@ -248,11 +248,11 @@ routes:
   http::RequestHead request;
   request.method = "PUT";
   request.target = "/a/7";
-  CHECK(got.rules->purges(request) == std::vector<policy::Selector>{{SelectorKind::key, "cache:t:7"},
-                                                                    {SelectorKind::glob, "cache:t:?"},
-                                                                    {SelectorKind::glob, "cache:t:7:[ab]"},
-                                                                    {SelectorKind::path, "/a/7/**"},
-                                                                    {SelectorKind::all, ""}});
+  CHECK(got.rules->routes[0].purges(request) == std::vector<policy::Selector>{{SelectorKind::key, "cache:t:7"},
+                                                                              {SelectorKind::glob, "cache:t:?"},
+                                                                              {SelectorKind::glob, "cache:t:7:[ab]"},
+                                                                              {SelectorKind::path, "/a/7/**"},
+                                                                              {SelectorKind::all, ""}});
 }
 
 TEST_CASE("read_rules: each fault is found, with its line and what would be right") {

@@ -19,6 +19,36 @@ std::vector<std::string> left_of(FieldSpan fields) {
 
 using Names = std::vector<std::string>;
 
+TEST_CASE("asking for an upgrade") {
+  struct Case {
+    std::vector<Field> fields;
+    bool asks;
+    Version version = Version::http_1_1;
+  };
+  const std::vector<Case> cases{
+      {{{"Connection", "Upgrade"}, {"Upgrade", "websocket"}}, true},
+      {{{"connection", "keep-alive, upgrade"}, {"upgrade", "websocket, other/2"}}, true},
+      {{{"Connection", "keep-alive"}, {"Connection", "upgrade"}, {"Upgrade", "x"}}, true},
+      {{{"Connection", "Upgrade"}}, false},
+      {{{"Upgrade", "websocket"}}, false},
+      {{{"Connection", "Upgrade"}, {"Upgrade", ""}}, false},
+      {{{"Connection", "Upgrade"}, {"Upgrade", "websocket"}}, false, Version::http_1_0},
+      // HTTP inside a tunnel would pass the cache by.
+      {{{"Connection", "Upgrade, HTTP2-Settings"}, {"Upgrade", "h2c"}, {"HTTP2-Settings", ""}}, false},
+      {{{"Connection", "Upgrade"}, {"Upgrade", "websocket, H2C"}}, false},
+      {{{"Connection", "Upgrade"}, {"Upgrade", "websocket"}, {"Upgrade", "h2c"}}, false},
+      {{{"Connection", "Upgrade"}, {"Upgrade", "HTTP/2.0"}}, false},
+      {{{"Connection", "Upgrade"}, {"Upgrade", "TLS/1.0, HTTP/1.1"}}, false},
+  };
+  for (const auto& c : cases) {
+    CAPTURE(c.fields.back().value);
+    RequestHead request;
+    request.version = c.version;
+    request.fields = c.fields;
+    CHECK(asks_for_upgrade(request) == c.asks);
+  }
+}
+
 }  // namespace
 
 TEST_CASE("fields that go one hop only") {

@@ -25,6 +25,7 @@ inline bool control_agrees(const PlainHead& head, http::FieldSpan fields) {
   return head.control.has(ControlField::caching) == any({"Cache-Control", "Pragma"}) &&
          head.control.has(ControlField::range) == any({"Range"}) &&
          head.control.has(ControlField::cache_conditions) == any({"If-None-Match", "If-Modified-Since"}) &&
+         head.control.has(ControlField::explanation) == any({http::explain_field}) &&
          head.control.has(ControlField::origin_conditions) == any({"If-Match", "If-Unmodified-Since"}) &&
          !head.control.has(ControlField::connection) && !any({"Upgrade", "Content-Length", "Transfer-Encoding"});
 }

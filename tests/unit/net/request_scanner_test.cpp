@@ -26,6 +26,8 @@ TEST_CASE("what is plain is taken for what the parser takes it for") {
       get + host + "Range: bytes=0-1\r\nIf-Range: \"x\"\r\n\r\n",
       get + host + "If-None-Match: \"x\"\r\nIf-Modified-Since: x\r\n\r\n",
       get + host + "If-Match: \"x\"\r\n\r\n",
+      get + host + "x-cache-EXPLAIN: t\r\n\r\n",
+      get + host + "Accept-Encoding: t\r\nX-Cache-Explaim: t\r\n\r\n",
       get + host + "If-Unmodified-Since: x\r\n\r\n",
       get + host + "X: 0123456789abcdef0123456789abcdef\xff\r\n\r\n" + get,
       "DELETE * HTTP/1.1\r\n" + host + "\r\n",

@@ -249,6 +249,16 @@ TEST_CASE("cache_key: an identity is always in the name") {
   CHECK(key(route, nobody) == "cache:user:" + md5_hex(canonical(route, nobody)));
 }
 
+TEST_CASE("parameters_in_key: what counts, in its order") {
+  using Parameters = std::vector<std::string_view>;
+  const std::string_view query = "b=2&utm_x=1&&a=1&b=1";
+  CHECK(parameters_in_key({}, query) == Parameters{"b=2", "utm_x=1", "a=1", "b=1"});
+  CHECK(parameters_in_key({QueryRule::Filter::all, {}, true}, query) == Parameters{"a=1", "b=2", "b=1", "utm_x=1"});
+  CHECK(parameters_in_key({QueryRule::Filter::ignore, {"utm_*"}, false}, query) == Parameters{"b=2", "a=1", "b=1"});
+  CHECK(parameters_in_key({QueryRule::Filter::only, {"a"}, false}, query) == Parameters{"a=1"});
+  CHECK(parameters_in_key({}, "").empty());
+}
+
 TEST_CASE("variant_key and md5_hex") {
   CHECK(md5_hex("") == "d41d8cd98f00b204e9800998ecf8427e");
   CHECK(md5_hex("abc") == "900150983cd24fb0d6963f7d28e17f72");

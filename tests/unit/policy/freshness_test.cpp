@@ -261,3 +261,26 @@ TEST_CASE("retention covers every use and is bounded") {
 TEST_CASE("sources have names") {
   for (int i = 0; i <= static_cast<int>(Source::none); ++i) CHECK_FALSE(to_string(static_cast<Source>(i)).empty());
 }
+
+TEST_CASE("initial_age: each step of RFC 9111 §4.2.3") {
+  const Fields fields{{"Date", date(-20s)}, {"Age", "15"}};
+  const auto age = initial_age(fields, now - 10s, now);
+  CHECK(age.date_value == now - 20s);
+  CHECK(age.age_value == 15s);
+  CHECK(age.apparent_age == 20s);
+  CHECK(age.response_delay == 10s);
+  CHECK(age.corrected_age_value == 25s);
+  CHECK(age.corrected_initial_age == 25s);
+  larder::http::ResponseHead response;
+  response.status = 200;
+  response.fields = fields;
+  CHECK(compute_lifetime(response, {}, now - 10s, now).corrected_initial_age == 25s);
+  const auto none = initial_age({}, now, now);
+  CHECK_FALSE(none.date_value);
+  CHECK(none.apparent_age == 0s);
+  CHECK(none.corrected_initial_age == 0s);
+  Lifetime life;
+  life.response_time = now;
+  CHECK(life.resident_time(now + 1999ms) == 1s);
+  CHECK(life.resident_time(now - 5s) == 0s);
+}

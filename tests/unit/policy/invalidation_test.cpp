@@ -1,8 +1,12 @@
 #include "larder/policy/invalidation.hpp"
 
 #include <doctest/doctest.h>
+#include <memory>
 #include <string>
 #include <vector>
+
+#include "larder/policy/cache_groups.hpp"
+#include "larder/policy/cache_key.hpp"
 
 using namespace larder::policy;
 using larder::http::Field;
@@ -101,4 +105,67 @@ TEST_CASE("errors and unknown ends invalidate the target URI only") {
   CHECK(invalidated_targets(request, nullptr) == Targets{"/x"});
   CHECK(targets({}, 200, "*").empty());
   CHECK(targets({}, 200, "").empty());
+}
+
+TEST_CASE("write_purges: each selector once, with its cause") {
+  using namespace larder::policy;
+  RuleSet rules;
+  const auto add_route = [&rules](std::vector<std::string> methods, std::string_view path) -> Route& {
+    std::string error;
+    Route route;
+    route.methods = std::move(methods);
+    route.path = PathPattern::parse(path, error).value();
+    rules.routes.push_back(std::move(route));
+    return rules.routes.back();
+  };
+  const auto text = [](std::string_view value) {
+    std::string error;
+    return Template::parse(value, {}, error).value();
+  };
+  auto& reader = add_route({"GET"}, "/things");
+  reader.type = std::make_shared<const Type>();
+  reader.query = {QueryRule::Filter::only, {"page"}, false};
+  add_route({"PUT"}, "/things").purge = {{SelectorKind::tag, text("t")}, {SelectorKind::type, text("x")}};
+  add_route({"*"}, "/**").purge = {{SelectorKind::tag, text("t")}};
+
+  const auto list = [&rules](const RequestHead& request, const ResponseHead* response, bool knows_host = true) {
+    Targets out;
+    for (const auto& [selector, cause, route] : write_purges(rules, request, response, knows_host)) {
+      const auto line = route == nullptr ? std::string() : "@" + std::to_string(route - rules.routes.data());
+      out.push_back(std::string(to_string(cause)) + line + " " + encode(selector));
+    }
+    return out;
+  };
+  RequestHead request{
+      .method = "PUT", .target = "/things?page=1&utm=2", .scheme = "http", .authority = "A.example:80", .fields = {}};
+  const auto tag = encode(Selector{SelectorKind::tag, varied_path_tag("/things")});
+  CHECK(list(request, nullptr) == Targets{"target_uri " + tag, "target_uri target:http://a.example/things?page=1&utm=2",
+                                          "target_uri target:http://a.example/things?page=1", "rule@1 tag:t",
+                                          "rule@1 type:x"});
+  request.target = "/things?page=1";
+  CHECK(list(request, nullptr, false) == Targets{"target_uri " + tag,
+                                                 "target_uri target:http://a.example/things?page=1",
+                                                 "target_uri target:/things?page=1", "rule@1 tag:t", "rule@1 type:x"});
+
+  rules.honour_no_vary_search = false;
+  const Fields fields{{"Location", "/things/1"}, {"Cache-Group-Invalidation", "\"g\""}};
+  ResponseHead response;
+  response.status = 201;
+  response.fields = fields;
+  CHECK(list(request, &response) ==
+        Targets{"target_uri target:http://a.example/things?page=1", "named_target target:http://a.example/things/1",
+                "rule@1 tag:t", "rule@1 type:x",
+                "cache_group " + encode(Selector{SelectorKind::tag, group_tag("http", "a.example", "g")})});
+  // An error that no ttl of the rules makes us answer for purges what the rules name (RFC 9111 §4.4).
+  response = {};
+  response.status = 500;
+  CHECK(list(request, &response) == Targets{"rule@1 tag:t", "rule@1 type:x"});
+  rules.failed_writes_purge = true;
+  CHECK(list(request, &response).size() == 3);
+  std::string many;
+  for (int i = 0; i < 100; ++i) many += (many.empty() ? "\"g" : ", \"g") + std::to_string(i) + "\"";
+  const Fields too_many{{"Cache-Group-Invalidation", many}};
+  response.status = 200;
+  response.fields = too_many;
+  CHECK(list(request, &response) == Targets{"too_many_cache_groups all:"});
 }

@@ -353,41 +353,66 @@ TEST_CASE("RuleSet::match_cache: the first route in file order that says anythin
   CHECK(rules.type("nobody") == nullptr);
 }
 
-TEST_CASE("RuleSet::purges: every matching route, each selector once, none that a client could widen") {
-  RuleSet rules;
-  rules.routes.push_back(route({"PUT", "DELETE"}, "/api/products/{id}"));
-  auto& purge = rules.routes.back().purge;
-  purge.push_back({SelectorKind::type, text_template("analytics")});
-  purge.push_back({SelectorKind::tag, text_template("product:{id}", {"id"})});
-  purge.push_back({SelectorKind::path, text_template("/api/products/{id}/**", {"id"})});
-  purge.push_back({SelectorKind::glob, text_template("cache:search:{id}:*", {"id"})});
-  purge.push_back({SelectorKind::key, text_template("cache:q:{query.q}")});
-  rules.routes.push_back(route({"*"}, "/api/**"));
-  rules.routes.back().purge.push_back({SelectorKind::type, text_template("analytics")});
-  rules.routes.back().purge.push_back({SelectorKind::path, text_template("/x/{query.p}")});
+TEST_CASE("Route::purges: what matches, with nothing that a client could widen") {
+  auto of_product = route({"PUT", "DELETE"}, "/api/products/{id}");
+  of_product.purge.push_back({SelectorKind::type, text_template("analytics")});
+  of_product.purge.push_back({SelectorKind::tag, text_template("product:{id}", {"id"})});
+  of_product.purge.push_back({SelectorKind::path, text_template("/api/products/{id}/**", {"id"})});
+  of_product.purge.push_back({SelectorKind::glob, text_template("cache:search:{id}:*", {"id"})});
+  of_product.purge.push_back({SelectorKind::key, text_template("cache:q:{query.q}")});
+  auto of_all = route({"*"}, "/api/**");
+  of_all.purge.push_back({SelectorKind::path, text_template("/x/{query.p}")});
 
   using K = SelectorKind;
   auto request = get("/api/products/42");
-  CHECK(rules.purges(request).empty());
+  CHECK(of_product.purges(request).empty());
   request.method = "PUT";
-  CHECK(rules.purges(request) == std::vector<Selector>{{K::type, "analytics"},
-                                                       {K::tag, "product:42"},
-                                                       {K::path, "/api/products/42/**"},
-                                                       {K::glob, "cache:search:42:*"}});
+  CHECK(of_product.purges(request) == std::vector<Selector>{{K::type, "analytics"},
+                                                            {K::tag, "product:42"},
+                                                            {K::path, "/api/products/42/**"},
+                                                            {K::glob, "cache:search:42:*"}});
   request.target = "/api/products/**?q=a b";
-  CHECK(rules.purges(request) == std::vector<Selector>{{K::type, "analytics"},
-                                                       {K::tag, "product:**"},
-                                                       {K::path, "/api/products/\\**/**"},
-                                                       {K::glob, "cache:search:\\*\\*:*"},
-                                                       {K::key, "cache:q:a%20b"}});
+  CHECK(of_product.purges(request) == std::vector<Selector>{{K::type, "analytics"},
+                                                            {K::tag, "product:**"},
+                                                            {K::path, "/api/products/\\**/**"},
+                                                            {K::glob, "cache:search:\\*\\*:*"},
+                                                            {K::key, "cache:q:a%20b"}});
   CHECK(path_match("/api/products/\\**/**", "/api/products/**"));
   CHECK_FALSE(path_match("/api/products/\\**/**", "/api/products/1"));
   request.target = "/api/x?p=*/a/**";
-  CHECK(rules.purges(request) == std::vector<Selector>{{K::type, "analytics"}, {K::path, "/x/\\*/a/\\**"}});
+  CHECK(of_all.purges(request) == std::vector<Selector>{{K::path, "/x/\\*/a/\\**"}});
   request.method = "MKCOL";
-  CHECK(rules.purges(request).size() == 2);
+  CHECK(of_all.purges(request).size() == 1);
+  CHECK(of_product.purges(request).empty());
   request.target = "/elsewhere";
-  CHECK(rules.purges(request).empty());
+  CHECK(of_all.purges(request).empty());
+}
+
+TEST_CASE("Route::judge: why it is passed over for caching") {
+  auto purging = route({"GET"}, "/a");
+  auto caching = route({"GET"}, "/a/{id}");
+  caching.type = std::make_shared<const Type>();
+  auto off = route({"GET"}, "/off/**");
+  off.cache_off = true;
+  PathPattern::Captures captures;
+  CHECK(purging.judge("GET", "/a", &captures) == PassedOver::not_caching);
+  CHECK(caching.judge("PUT", "/a/1", &captures) == PassedOver::method);
+  CHECK(caching.judge("GET", "/a", &captures) == PassedOver::path);
+  CHECK(captures.empty());
+  CHECK(caching.judge("HEAD", "/a/1", &captures) == PassedOver::none);
+  CHECK(captures.size() == 1);
+  CHECK(off.judge("GET", "/off/x", nullptr) == PassedOver::none);
+  CHECK(to_string(PassedOver::not_caching) == "not_caching");
+}
+
+TEST_CASE("rule_tags: those whose variables have values") {
+  auto caching = route({"GET"}, "/a/{id}");
+  caching.tags = {text_template("a:{id}", {"id"}), text_template("q:{query.q}"), text_template("all")};
+  const auto request = get("/a/7");
+  RouteMatch match;
+  match.route = &caching;
+  REQUIRE(caching.path.match(request.path(), &match.captures));
+  CHECK(rule_tags(match, request) == std::vector<std::string>{"a:7", "all"});
 }
 
 TEST_CASE("Priority has names") {

@@ -313,3 +313,21 @@ TEST_CASE("understood statuses") {
   for (const int status : {200, 204, 301, 404, 451, 503, 511}) CHECK(is_understood(status));
   for (const int status : {0, 100, 226, 299, 304, 306, 418, 499, 599, 1000}) CHECK_FALSE(is_understood(status));
 }
+
+TEST_CASE("a body that is larger than what may be stored") {
+  larder::http::RequestHead request;
+  request.method = "GET";
+  request.target = "/";
+  larder::http::ResponseHead response;
+  response.status = 200;
+  const Fields fields{fresh};
+  response.fields = fields;
+  const auto lifetime = compute_lifetime(response, {}, now, now);
+  CHECK(storable(request, response, {}, lifetime, 100, 100) == NotStored::none);
+  CHECK(storable(request, response, {}, lifetime, 101, 100) == NotStored::too_large);
+  CHECK(storable(request, response, {}, lifetime, std::nullopt, 100) == NotStored::none);
+  response.status = 500;
+  CHECK(storable(request, response, {}, compute_lifetime(response, {}, now, now), 101, 100) != NotStored::none);
+  request.method = "PUT";
+  CHECK(storable(request, response, {}, lifetime, 101, 100) == NotStored::method);
+}

@@ -178,33 +178,6 @@ TEST_CASE("the fields of a response") {
         Pairs{{"Date", "x"}, {"Set-Cookie", "a"}, {"Set-Cookie", "b"}, {"Via", "1.1 o"}, {"X", "y"}, {"Via", "1.1 L"}});
 }
 
-TEST_CASE("asking for an upgrade") {
-  struct Case {
-    Fields fields;
-    bool asks;
-    http::Version version = http::Version::http_1_1;
-  };
-  const std::vector<Case> cases{
-      {{{"Connection", "Upgrade"}, {"Upgrade", "websocket"}}, true},
-      {{{"connection", "keep-alive, upgrade"}, {"upgrade", "websocket, other/2"}}, true},
-      {{{"Connection", "keep-alive"}, {"Connection", "upgrade"}, {"Upgrade", "x"}}, true},
-      {{{"Connection", "Upgrade"}}, false},
-      {{{"Upgrade", "websocket"}}, false},
-      {{{"Connection", "Upgrade"}, {"Upgrade", ""}}, false},
-      {{{"Connection", "Upgrade"}, {"Upgrade", "websocket"}}, false, http::Version::http_1_0},
-      // HTTP inside a tunnel would pass the cache by.
-      {{{"Connection", "Upgrade, HTTP2-Settings"}, {"Upgrade", "h2c"}, {"HTTP2-Settings", ""}}, false},
-      {{{"Connection", "Upgrade"}, {"Upgrade", "websocket, H2C"}}, false},
-      {{{"Connection", "Upgrade"}, {"Upgrade", "websocket"}, {"Upgrade", "h2c"}}, false},
-      {{{"Connection", "Upgrade"}, {"Upgrade", "HTTP/2.0"}}, false},
-      {{{"Connection", "Upgrade"}, {"Upgrade", "TLS/1.0, HTTP/1.1"}}, false},
-  };
-  for (const auto& c : cases) {
-    CAPTURE(c.fields.back().value);
-    CHECK(asks_for_upgrade(request_with(c.fields, c.version)) == c.asks);
-  }
-}
-
 TEST_CASE("Connection options that are fields") {
   CHECK(!names_other_fields(Fields{}));
   CHECK(!names_other_fields(Fields{{"Connection", "close"}}));
