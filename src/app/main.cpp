@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "larder/app/log.hpp"
 #include "larder/app/explain.hpp"
+#include "larder/app/log.hpp"
 #include "larder/app/server.hpp"
 #include "larder/app/suggest.hpp"
 #include "larder/config/command_line.hpp"
@@ -16,6 +16,12 @@
 namespace {
 
 using larder::config::CommandLine;
+
+// What a command has to say, where it belongs; returns its exit status.
+int print(const larder::app::CommandOutput& output) {
+  std::fputs(output.text.c_str(), output.status == 0 ? stdout : stderr);
+  return output.status;
+}
 
 int serve(larder::config::Settings settings, const std::vector<larder::config::Fault>& warnings) {
   int status = 0;
