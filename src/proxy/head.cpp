@@ -7,7 +7,7 @@ namespace larder::proxy {
 
 Proxy::Awaitable<void> Proxy::head(net::Exchange& exchange, TransactionPtr transaction) {
   auto& t = *transaction;
-  counters_.count(t.reason);
+  count(&t.route(), t.reason);
   const auto stamp = shared_.log.stamp();
   const auto request_time = wall_clock();
   const auto origin = origin_request(&exchange, t.request, t.client_address);
@@ -18,13 +18,13 @@ Proxy::Awaitable<void> Proxy::head(net::Exchange& exchange, TransactionPtr trans
   if ((response.error || policy::is_server_failure(response.head.status)) && may_serve_on_error(t, response_time)) {
     const auto stale = Labels::from_cache(policy::CacheOutcome::stale, t.stale->lifetime(), response_time,
                                           response.error ? "origin_error" : "origin_5xx");
-    count(&t.route(), stale.outcome);
+    count(exchange, &t.route(), stale.outcome);
     const auto form = acceptable_form(t, t.stale);
     serve_stored(exchange, t.request, form ? form : t.stale, stale, response_time);
     co_return;
   }
   auto labels = Labels::from_origin(t);
-  count(&t.route(), labels.outcome);
+  count(exchange, &t.route(), labels.outcome);
   if (response.error) {
     labels.detail = "origin_error";
     reply_with_failure(exchange, response, labels);
@@ -66,9 +66,9 @@ policy::NotStored Proxy::absorb_head(Transaction& transaction, const OriginRespo
     parts.reason = response.head.reason;
     parts.body = std::make_shared<const std::string>();
     parts.extent = std::make_shared<const policy::Extent>(policy::Extent{.ranges = {}, .complete_length = length});
-    return keep(store::StoredResponse::make(std::move(parts)), stamp);
+    return keep(store::StoredResponse::make(std::move(parts)), t.route(), stamp);
   }
-  counters_.count(reason);
+  count(&t.route(), reason);
   return reason;
 }
 

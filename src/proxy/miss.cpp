@@ -51,6 +51,23 @@ class Leadership {
   std::shared_ptr<store::Fill> fill_;
 };
 
+// Counts one who waits for another request's fill, from now until it goes.
+class Following {
+ public:
+  /// `counters`: null for who waits for its own.
+  explicit Following(WorkerCounters* counters) noexcept : counters_(counters) {
+    if (counters_ != nullptr) counters_->collapsed.add();
+  }
+  Following(const Following&) = delete;
+  Following& operator=(const Following&) = delete;
+  ~Following() {
+    if (counters_ != nullptr) counters_->followed.add();
+  }
+
+ private:
+  WorkerCounters* counters_;
+};
+
 }  // namespace
 
 // A fill on the way to its answer, and the request that leads it.
@@ -84,7 +101,7 @@ struct Proxy::Leading {
 };
 
 Proxy::Awaitable<void> Proxy::miss(net::Exchange& exchange, TransactionPtr transaction) {
-  counters_.count(transaction->reason);
+  count(&transaction->route(), transaction->reason);
   // A range is the answer to one request alone, unless it is cut from a whole that is validated first.
   const auto& stale = transaction->stale;
   const bool is_shared =
@@ -137,7 +154,7 @@ Proxy::Awaitable<void> Proxy::go_alone(net::Exchange& exchange, TransactionPtr t
   if (auto fill = shared_.fills.unlisted(shared_.log.stamp())) {
     return lead(&exchange, std::move(transaction), {}, std::move(fill));
   }
-  counters_.count(policy::NotStored::fill_budget);
+  count(&transaction->route(), policy::NotStored::fill_budget);
   auto labels = Labels::from_origin(*transaction);
   labels.detail = policy::to_string(policy::NotStored::fill_budget);
   const auto* content = transaction->content ? &*transaction->content : nullptr;
@@ -269,7 +286,7 @@ std::optional<policy::NotReused> Proxy::is_lately_unstorable(const net::Exchange
 // Asks for this client only, and makes a fill of it when the answer proves storable, as go_alone() would.
 Proxy::Awaitable<void> Proxy::pass(net::Exchange& exchange, policy::NotReused why, std::string key,
                                    const policy::Route& route) {
-  counters_.count(why);
+  count(&route, why);
   counters_.fills.add();
   auto fields = http::FieldList::view_of(exchange.request.fields);
   http::remove_hop_by_hop(fields);
@@ -286,7 +303,7 @@ Proxy::Awaitable<void> Proxy::pass(net::Exchange& exchange, policy::NotReused wh
   if (response.error) {
     report_origin_error(request.method, request.target, response);
     labels.detail = "origin_error";
-    count(&route, labels.outcome);
+    count(exchange, &route, labels.outcome);
     reply_with_failure(exchange, response, labels);
     co_return;
   }
@@ -314,8 +331,8 @@ Proxy::Awaitable<void> Proxy::pass(net::Exchange& exchange, policy::NotReused wh
     }
     refusal = policy::NotStored::fill_budget;
   }
-  counters_.count(refusal);
-  count(&route, labels.outcome);
+  count(&route, refusal);
+  count(exchange, &route, labels.outcome);
   labels.detail = policy::to_string(refusal);
   co_await relay_response(exchange, response, labels);
 }
@@ -334,7 +351,7 @@ void Proxy::serve(Leading& leading, const store::StoredPtr& stored, policy::Cach
     labels.forward_status = 304;
     labels.stored = is_shared;
   }
-  count(&t.route(), outcome);
+  count(*leading.exchange, &t.route(), outcome);
   const auto form = acceptable_form(t, stored);
   serve_stored(*leading.exchange, t.request, form ? form : stored, labels, now);
 }
@@ -344,10 +361,10 @@ void Proxy::serve_found_in_redis(Leading& leading) {
   const auto stored = t.stale;
   const auto& lifetime = stored->lifetime();
   const auto now = wall_clock();
-  counters_.redis_hits.add();
   // Stale by leave of this client's max-stale: nobody else has given it.
   if (policy::decide_reuse(lifetime, {}, now).use == policy::Use::revalidate) leading.leadership.decline();
   serve(leading, stored, lifetime.is_fresh(now) ? policy::CacheOutcome::hit : policy::CacheOutcome::stale, "redis");
+  count_redis_hit(leading.exchange);
   if (policy::decide_reuse(lifetime, t.client, now).use == policy::Use::serve_stale_and_revalidate) {
     refresh_in_background(leading.transaction);
   }
@@ -385,7 +402,7 @@ bool Proxy::is_of_use(Leading& leading) {
     leading.completion = complete(t, question, response, leading.request_time, leading.response_time);
   }
   if (leading.has_part || leading.completion) return true;
-  counters_.count(policy::NotStored::changed);
+  count(&t.route(), policy::NotStored::changed);
   drop(*t.stale);
   t.stale = nullptr;
   return false;
@@ -410,7 +427,7 @@ bool Proxy::report_error(Leading& leading) {
   if (leading.exchange == nullptr) return true;
   auto labels = Labels::from_origin(t);
   labels.detail = "origin_error";
-  count(&t.route(), labels.outcome);
+  count(*leading.exchange, &t.route(), labels.outcome);
   reply_with_failure(*leading.exchange, response, labels);
   return true;
 }
@@ -453,14 +470,14 @@ policy::NotStored Proxy::judge(Leading& leading) const {
 // The answer is for our own client alone, with these labels: followers go on by themselves, and the next do not queue.
 Proxy::Labels Proxy::decline(Leading& leading, policy::NotStored reason) {
   const auto& t = *leading.transaction;
-  counters_.count(reason);
+  count(&t.route(), reason);
   leading.leadership.decline();
   if (leading.is_listed) {
     shared_.fills.remember_unstorable(t.key.canonical, leading.response_time + shared_.cache.unstorable_memory);
   }
   auto labels = Labels::from_origin(t);
   labels.detail = policy::to_string(reason);
-  if (leading.exchange != nullptr) count(&t.route(), labels.outcome);
+  if (leading.exchange != nullptr) count(*leading.exchange, &t.route(), labels.outcome);
   return labels;
 }
 
@@ -519,7 +536,7 @@ Proxy::Awaitable<void> Proxy::pump(std::shared_ptr<Leading> leading) {
       response.error = piece.error();
       response.fault = connection.fault();
       report_origin_error(t.method, t.target, response);
-      counters_.count(policy::NotStored::incomplete);
+      count(&t.route(), policy::NotStored::incomplete);
       leadership.fail(502);
       co_return;
     }
@@ -531,7 +548,7 @@ Proxy::Awaitable<void> Proxy::pump(std::shared_ptr<Leading> leading) {
     }
     if (appended != store::Append::kept && is_kept) {
       is_kept = false;
-      counters_.count(policy::NotStored::too_large);
+      count(&t.route(), policy::NotStored::too_large);
       leadership.leave();
       shared_.fills.remember_unstorable(t.key.canonical, wall_clock() + shared_.cache.unstorable_memory);
     }
@@ -558,7 +575,7 @@ void Proxy::finish_fill(Leading& leading) {
     parts.reason = head->reason;
     parts.body = std::move(body);
     stored = store::StoredResponse::make(std::move(parts));
-    (void)keep(stored, fill->stamp());
+    (void)keep(stored, t.route(), fill->stamp());
     supersede(t, *stored);
   }
   leading.leadership.complete(std::move(stored), leading.response.lease.connection().trailers());
@@ -571,7 +588,7 @@ Proxy::Awaitable<Proxy::Followed> Proxy::follow(net::Exchange& exchange, Transac
   bool begun = false;
   auto labels = Labels::from_origin(t);
   labels.collapsed = !leads;
-  if (!leads) counters_.collapsed.add();
+  const Following following(leads ? nullptr : &counters_);
   for (;;) {
     const auto view = reader.view();
     switch (view.phase) {
@@ -633,7 +650,7 @@ void Proxy::reply_with_failure_of_fill(net::Exchange& exchange, const Transactio
   const auto now = wall_clock();
   if (may_serve_on_error(t, now)) {
     const auto stale = Labels::from_cache(policy::CacheOutcome::stale, t.stale->lifetime(), now, {});
-    count(&t.route(), stale.outcome);
+    count(exchange, &t.route(), stale.outcome);
     const auto form = acceptable_form(t, t.stale);
     serve_stored(exchange, t.request, form ? form : t.stale, stale, now);
     return;
@@ -642,7 +659,7 @@ void Proxy::reply_with_failure_of_fill(net::Exchange& exchange, const Transactio
   failure.error = status == 504   ? net::make_error_code(net::Error::origin_timeout)
                   : status == 503 ? net::make_error_code(net::Error::origin_busy)
                                   : net::make_error_code(net::Error::origin_closed);
-  count(&t.route(), labels.outcome);
+  count(exchange, &t.route(), labels.outcome);
   reply_with_failure(exchange, failure, labels);
 }
 
@@ -666,7 +683,8 @@ Proxy::Followed Proxy::serve_answer_of_fill(net::Exchange& exchange, const Trans
   auto answer = Labels::from_cache(view.outcome, lifetime, now, {});
   answer.collapsed = labels.collapsed;
   if (view.outcome == policy::CacheOutcome::revalidated) answer.forward = labels.forward;
-  count(&t.route(), answer.outcome);
+  count(exchange, &t.route(), answer.outcome);
+  if (answer.outcome == policy::CacheOutcome::hit) exchange.latency = &counters_.latency(LatencyOf::redis_hit);
   serve_stored(exchange, t.request, form, answer, now);
   return Followed::replied;
 }
@@ -692,7 +710,7 @@ bool Proxy::begin_reply_from_fill(net::Exchange& exchange, const Transaction& tr
   const bool leads = !labels.collapsed;
   labels.forward_status = view.head->status;
   labels.stored = view.phase == store::FillPhase::complete && view.stored != nullptr;
-  count(&t.route(), labels.outcome);
+  count(exchange, &t.route(), labels.outcome);
   const auto age = view.head->lifetime.current_age(now);
   const bool had_age = http::find(view.head->fields, "Age") != nullptr;
   if (!leads || had_age) labels.age = age;

@@ -63,7 +63,7 @@ OriginRequest Proxy::origin_request(net::Exchange* exchange, const http::Request
 
 Proxy::Awaitable<void> Proxy::relay(net::Exchange& exchange, const http::RequestHead& request, Labels labels,
                                     const policy::Route* route, const std::string* content) {
-  count(route, labels.outcome);
+  count(exchange, route, labels.outcome);
   const auto origin = origin_request(&exchange, request, exchange.client_address, content);
   OriginResponse response;
   co_await fetch(origins_, origin, response);
@@ -170,6 +170,7 @@ Proxy::Awaitable<void> Proxy::relay_upgraded(net::Exchange& exchange, OriginResp
     connection.close();
     co_return;
   }
+  exchange.latency = nullptr;  // a tunnel's life is no answer's duration
   co_await net::relay_tunnel(*client, from_client, connection.stream(), connection.already_read(), wheel_,
                              shared_.tunnel_idle_timeout);
   connection.close();

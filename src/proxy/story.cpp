@@ -146,7 +146,7 @@ Proxy::Awaitable<void> Proxy::answer_uncached(net::Exchange& exchange, http::Fie
     co_await write(exchange, request);
     co_return;
   }
-  counters_.count(reason);
+  count(route, reason);
   Labels labels;
   labels.outcome = policy::CacheOutcome::bypass;
   labels.forward = forward_reason(reason);
@@ -242,7 +242,7 @@ bool Proxy::serve_if_usable(net::Exchange& exchange, const TransactionPtr& trans
   }
   const auto outcome = reuse.use == policy::Use::serve ? policy::CacheOutcome::hit : policy::CacheOutcome::stale;
   const auto labels = Labels::from_cache(outcome, lifetime, now, tier);
-  count(&t.route(), labels.outcome);
+  count(exchange, &t.route(), labels.outcome);
   serve_stored(exchange, t.request, form, labels, now);
   if (reuse.use == policy::Use::serve_stale_and_revalidate) {
     t.stale = stored;
@@ -279,7 +279,7 @@ Proxy::Awaitable<void> Proxy::get(net::Exchange& exchange, TransactionPtr transa
   if (t.found_in_redis && absorb_remote(t, std::move(*t.found_in_redis))) {
     const auto stored = t.stale;
     if (serve_if_usable(exchange, transaction, stored, "redis")) {
-      counters_.redis_hits.add();
+      count_redis_hit(&exchange);
       co_return;
     }
   }
@@ -290,12 +290,12 @@ Proxy::Awaitable<void> Proxy::get(net::Exchange& exchange, TransactionPtr transa
     if (usable) usable = co_await look_up_remote(transaction);
     const auto stored = t.stale;
     if (usable && serve_if_usable(exchange, transaction, stored, "redis")) {
-      counters_.redis_hits.add();
+      count_redis_hit(&exchange);
       co_return;
     }
   }
   if (t.client.only_if_cached) {
-    counters_.count(t.reason);
+    count(&t.route(), t.reason);
     const auto line = "X-Cache: MISS\r\nX-Cache-Key: " + t.key.key + "\r\n";
     reply_with_text(exchange.reply, 504, "not stored, and the request says only-if-cached", line);
     co_return;
@@ -305,8 +305,8 @@ Proxy::Awaitable<void> Proxy::get(net::Exchange& exchange, TransactionPtr transa
     co_return;
   }
   if (t.client.no_store) {
-    counters_.count(t.reason);
-    counters_.count(policy::NotStored::request_no_store);
+    count(&t.route(), t.reason);
+    count(&t.route(), policy::NotStored::request_no_store);
     auto labels = Labels::from_origin(t);
     labels.detail = policy::to_string(policy::NotStored::request_no_store);
     co_await relay(exchange, t.request, labels, &t.route(), t.content ? &*t.content : nullptr);
@@ -356,7 +356,7 @@ Proxy::Awaitable<void> Proxy::query(net::Exchange& exchange, const http::Request
     if (content.size() <= largest_query) continue;
     ResumedBody whole(std::move(content), *exchange.body);
     exchange.body = &whole;
-    counters_.count(policy::NotReused::expectation);
+    count(route, policy::NotReused::expectation);
     Labels labels;
     labels.forward = forward_reason(policy::NotReused::expectation);
     labels.detail = policy::to_string(policy::NotReused::expectation);

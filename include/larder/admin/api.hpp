@@ -1,13 +1,13 @@
 #pragma once
-// The admin API on its own listener: statistics, keys, entries, purges, health. JSON; every request but /health and
-// /ready needs `Authorization: Bearer TOKEN` (RFC 6750), compared in constant time.
-#include <chrono>
+// The admin API on its own listener: statistics, metrics, keys, entries, purges, health. JSON, but for /metrics; every
+// request but /health and /ready needs `Authorization: Bearer TOKEN` (RFC 6750), compared in constant time.
 #include <functional>
 #include <memory>
 #include <string>
-#include <vector>
 
-#include "larder/net/client_session.hpp"
+#include "larder/admin/collector.hpp"
+#include "larder/admin/monitor.hpp"
+#include "larder/admin/parameters.hpp"
 #include "larder/net/exchange.hpp"
 #include "larder/proxy/proxy.hpp"
 
@@ -17,13 +17,11 @@ namespace larder::admin {
 struct ApiContext {
   std::string token;  ///< empty: everything but /health and /ready is refused, with the reason
   proxy::Shared& shared;
-  proxy::Proxy& proxy;                                 ///< of the thread the API runs on: its purge(), its remote()
-  std::vector<const proxy::WorkerCounters*> counters;  ///< of all workers, and of `proxy`
-  const net::SessionCounters& sessions;
-  std::chrono::system_clock::time_point started;
-  std::function<bool()> is_ready;         ///< false while starting or draining
-  std::function<bool()> redis_is_in_use;  ///< every worker may read Redis; empty where there is no Redis
-  std::string version;
+  proxy::Proxy& proxy;  ///< of the thread the API runs on: its purge(), its remote()
+  Collector& collector;
+  const Monitor& monitor;
+  const WatchParameters& watch;    ///< who may read /metrics
+  std::function<bool()> is_ready;  ///< false while starting or draining
 };
 
 /// Used on one thread, that of `context.proxy`.
