@@ -214,6 +214,11 @@ policy::CacheKey Proxy::key_under(const Transaction& transaction, const policy::
 store::Lookup Proxy::find_in_memory(const Transaction& transaction, bool count_hit) {
   const auto& t = transaction;
   auto found = shared_.memory.find(t.key.canonical, t.fields, count_hit);
+  const bool was_dead = named_reason_ == policy::NotReused::purged || named_reason_ == policy::NotReused::epoch;
+  if (was_dead && found.reason == policy::NotReused::absent && t.key.canonical == canonical_) {
+    // The look-up of answer_at_once() has removed it.
+    found.reason = std::exchange(named_reason_, policy::NotReused::absent);
+  }
   for (const auto& key : t.varied_keys) {
     if (found.stored) break;
     auto varied = shared_.memory.find(key.canonical, t.fields, count_hit);
