@@ -29,8 +29,8 @@ class Family {
   }
 
   template <class Number>
-  Family& add(Labels labels, Number value) {
-    auto& metric = series(std::move(labels));
+  Family& add(const Labels& labels, Number value) {
+    auto& metric = series(labels);
     if (family_.type == MetricType::Counter) {
       metric.counter.value = static_cast<double>(value);
     } else {
@@ -39,8 +39,8 @@ class Family {
     return *this;
   }
   // Of our buckets one in four is told: each bound is twice the one before.
-  Family& add(Labels labels, const net::LatencyTotals& totals) {
-    auto& histogram = series(std::move(labels)).histogram;
+  Family& add(const Labels& labels, const net::LatencyTotals& totals) {
+    auto& histogram = series(labels).histogram;
     std::uint64_t so_far = 0;
     for (std::size_t i = 0; i + 1 < totals.buckets.size(); ++i) {
       so_far += totals.buckets[i];
@@ -58,9 +58,9 @@ class Family {
   [[nodiscard]] MetricFamily take() && { return std::move(family_); }
 
  private:
-  ClientMetric& series(Labels labels) {
+  ClientMetric& series(const Labels& labels) {
     auto& metric = family_.metric.emplace_back();
-    for (auto& [name, value] : labels) metric.label.push_back({.name = std::move(name), .value = std::move(value)});
+    for (const auto& [name, value] : labels) metric.label.push_back({.name = name, .value = value});
     return metric;
   }
 
@@ -108,7 +108,7 @@ void add_counted(Family& family, const Labels& labels, const std::string& name,
     if (counts[i] == 0) continue;
     auto all = labels;
     all.emplace_back(name, policy::to_string(static_cast<Enum>(i)));
-    family.add(std::move(all), counts[i]);
+    family.add(all, counts[i]);
   }
 }
 

@@ -172,8 +172,8 @@ std::optional<double> value_of(Measure measure, const Sample& first, const Sampl
   return std::nullopt;
 }
 
-void Series::add(Sample sample) {
-  samples_.push_back(std::move(sample));
+void Series::add(const Sample& sample) {
+  samples_.push_back(sample);
   if (samples_.size() > kept_samples + 1) samples_.pop_front();
 }
 

@@ -42,7 +42,7 @@ std::optional<double> value_of(Measure measure, const Sample& first, const Sampl
 /// A ring of samples: `kept_samples` intervals.
 class Series {
  public:
-  void add(Sample sample);
+  void add(const Sample& sample);
   [[nodiscard]] bool empty() const noexcept { return samples_.empty(); }
   [[nodiscard]] const Sample& last() const { return samples_.back(); }
   /// The newest sample that is at least `window` older than the last; null where none is.

@@ -27,8 +27,8 @@ struct LatencyBuckets {
     const auto units = static_cast<std::uint64_t>(std::max<std::int64_t>(duration.count(), 1) - 1) / 250;
     if (units < 4) return static_cast<std::size_t>(units);
     const auto doubling = static_cast<unsigned>(std::bit_width(units)) - 3;  // 4..7 are the first
-    const auto bucket = (doubling + 1) * 4 + ((units >> doubling) & 3U);
-    return std::min<std::size_t>(static_cast<std::size_t>(bucket), count - 1);
+    const std::size_t bucket = (std::size_t{doubling} + 1) * 4 + ((units >> doubling) & 3U);
+    return std::min(bucket, count - 1);
   }
   /// Durations up to and with this one are in the bucket or one before it; not for the last, which has no bound.
   static constexpr Duration upper_bound(std::size_t bucket) noexcept {
