@@ -96,7 +96,6 @@ bool Proxy::needs_the_story(const http::RequestHead& request) {
 // Finds the route into match_ and makes the canonical request in canonical_; false where no route caches it.
 bool Proxy::name(const http::RequestHead& request) {
   ++named_;
-  named_reason_ = policy::NotReused::absent;
   shared_.rules->match_cache(request.method, request.path(), match_);
   if (match_.route == nullptr || match_.route->cache_off) return false;
   path_size_ = policy::canonical_request(request, match_, canonical_);
@@ -126,6 +125,7 @@ bool Proxy::answer_at_once(net::Exchange& exchange) {
     named_reason_ = found.reason;
     return false;
   }
+  named_reason_ = policy::NotReused::absent;
   if (found.needs_decoding) return false;
   const auto now = wall_clock();
   if (!is_trusted(*found.stored, now)) return false;
