@@ -571,6 +571,8 @@ std::string_view meaning(NotStored reason) noexcept {
       return "a purge that is newer than its fetch names it";
     case NotStored::fill_budget:
       return "cache.fill_budget was used up";
+    case NotStored::slow_clients:
+      return "clients that read slowly keep too much of what memory has let go of (memory.outside)";
     case NotStored::upgrade:
       return "the connection was upgraded";
     case NotStored::count_:
