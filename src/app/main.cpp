@@ -17,6 +17,12 @@ namespace {
 
 using larder::config::CommandLine;
 
+// What a command has to say, where it belongs; returns its exit status.
+int print(const larder::app::CommandOutput& output) {
+  std::fputs(output.text.c_str(), output.status == 0 ? stdout : stderr);
+  return output.status;
+}
+
 int serve(larder::config::Settings settings, const std::vector<larder::config::Fault>& warnings) {
   int status = 0;
   const bool logs_to_file = settings.log.file != "stderr";

@@ -570,7 +570,7 @@ std::string_view meaning(NotStored reason) noexcept {
     case NotStored::purged_while_filling:
       return "a purge that is newer than its fetch names it";
     case NotStored::fill_budget:
-      return "cache.fill_budget was used up";
+      return "cache.fill_budget was used up, so it was relayed alone";
     case NotStored::slow_clients:
       return "clients that read slowly keep too much of what memory has let go of (memory.outside)";
     case NotStored::upgrade:
