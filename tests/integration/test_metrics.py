@@ -273,6 +273,8 @@ class Scrape(MetricsCase):
     def test_prometheus_scrapes_it_with_a_token_and_knows_its_values(self):
         """conf/prometheus.yaml as a user takes it: only target, token and interval are changed."""
         proxy = self.site(redis=self.redis(), settings="admin: { metrics_token: scraper }\n")
+        # What was stored before is of another epoch.
+        eventually(lambda: self.metrics(proxy)["larder_redis_up"] == 1, "Redis is used")
         for _ in range(7):
             proxy.get("/a")
         with open(conf("prometheus.yaml"), encoding="utf-8") as file:

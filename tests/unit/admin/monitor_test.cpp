@@ -55,6 +55,7 @@ struct Site {
   store::VarianceIndex variances;
   store::DecodedBodies decoded;
   proxy::ErrorLog origin_errors{"[ORIGIN ERROR]"};
+  proxy::ErrorLog overload{"[OVERLOAD]"};
   proxy::Shared shared{.rules = std::make_shared<const policy::RuleSet>(),
                        .cache = {},
                        .log = log,
@@ -62,7 +63,8 @@ struct Site {
                        .fills = fills,
                        .variances = variances,
                        .decoded = decoded,
-                       .origin_errors = origin_errors};
+                       .origin_errors = origin_errors,
+                       .overload = overload};
   net::SessionCounters sessions;
   net::OriginParameters origins{.servers = {"http://127.0.0.1:1"}};
   net::OriginPool pool{loop.context, loop.wheel, origins};
