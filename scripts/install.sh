@@ -9,10 +9,10 @@ set -euo pipefail
 build_packages=(
   g++ cmake ninja-build ccache pkg-config
   libboost1.81-dev libhiredis-dev libssl-dev zlib1g-dev libyaml-cpp-dev libspdlog-dev libfmt-dev libcli11-dev
-  nlohmann-json3-dev libbrotli-dev libzstd-dev
+  nlohmann-json3-dev libbrotli-dev libzstd-dev prometheus-cpp-dev
   python3 # the demo API
 )
-test_packages=(doctest-dev redis-server openssl curl python3-jsonschema python3-yaml)
+test_packages=(doctest-dev redis-server openssl curl python3-jsonschema python3-yaml prometheus)
 bench_packages=(libbenchmark-dev wrk nginx redis-server) # nginx is the origin
 peer_packages=(haproxy varnish libnginx-mod-http-lua lua-nginx-redis)
 
@@ -76,7 +76,7 @@ if ! as_root "${install[@]}" >&2; then
   as_root "${install[@]}" >&2
 fi
 if [ -d /run/systemd/system ]; then
-  for service in redis-server nginx haproxy varnish; do
+  for service in redis-server prometheus nginx haproxy varnish; do
     [[ " ${packages[*]} " != *" $service "* ]] || as_root systemctl disable --quiet "$service" || true
   done
 fi

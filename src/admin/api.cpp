@@ -18,6 +18,8 @@
 #include "larder/admin/explain_order.hpp"
 #include "larder/admin/explanation_view.hpp"
 #include "larder/admin/key_listing.hpp"
+#include "larder/admin/metrics.hpp"
+#include "larder/admin/process_usage.hpp"
 #include "larder/admin/purge_order.hpp"
 #include "larder/admin/remote_reader.hpp"
 #include "larder/admin/request_body.hpp"
@@ -37,10 +39,10 @@ using Now = std::chrono::system_clock::time_point;
 
 void reply_with(net::ReplySink& reply, Answer answer, Now now) {
   const auto lines = fmt::format(
-      "HTTP/1.1 {} {}\r\nDate: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n"
+      "HTTP/1.1 {} {}\r\nDate: {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n"
       "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n{}",
-      answer.status, http::reason_phrase(answer.status), http::format_http_date(now), answer.body.size(),
-      answer.more_lines);
+      answer.status, http::reason_phrase(answer.status), http::format_http_date(now), answer.content_type,
+      answer.body.size(), answer.more_lines);
   auto body = std::make_unique<const std::string>(std::move(answer.body));
   const auto* const kept = body.get();
   reply.whole(
@@ -49,15 +51,23 @@ void reply_with(net::ReplySink& reply, Answer answer, Now now) {
        }});
 }
 
-Answer refused(Access access) {
+Answer refused(Access access, bool for_metrics) {
+  if (access == Access::unset && for_metrics) {
+    return failure(403, "no_token_configured",
+                   "no token for /metrics is configured; set admin.metrics_token (or admin.token) and send "
+                   "Authorization: Bearer TOKEN, or set admin.metrics_open: true");
+  }
   if (access == Access::unset) {
     return failure(403, "no_token_configured",
                    "no admin token is configured, so the admin API answers /health and /ready only; set admin.token in "
                    "the configuration file or start with --token TOKEN, then send Authorization: Bearer TOKEN");
   }
   const bool is_wrong = access == Access::wrong;
-  auto answer = is_wrong ? failure(401, "wrong_token", "the token is not the configured one (admin.token or --token)")
-                         : failure(401, "no_token", "a token is needed; send one field Authorization: Bearer TOKEN");
+  auto answer =
+      is_wrong ? failure(401, "wrong_token",
+                         for_metrics ? "the token is not a configured one (admin.metrics_token, admin.token or --token)"
+                                     : "the token is not the configured one (admin.token or --token)")
+               : failure(401, "no_token", "a token is needed; send one field Authorization: Bearer TOKEN");
   answer.more_lines = is_wrong ? "WWW-Authenticate: Bearer realm=\"larder\", error=\"invalid_token\"\r\n"
                                : "WWW-Authenticate: Bearer realm=\"larder\"\r\n";
   return answer;
@@ -95,7 +105,11 @@ struct Api::Impl {
 
   Answer health() const;
   Answer ready() const;
-  Answer stats() const;
+  Awaitable<Statistics> statistics();
+  Awaitable<Answer> stats();
+  Awaitable<Answer> metrics();
+  Answer series() const;
+  [[nodiscard]] Access judge(const http::RequestHead& request, std::optional<Endpoint> endpoint) const;
   Awaitable<Answer> keys(std::string query);
   Awaitable<Answer> show(std::string raw_key);
   Awaitable<Answer> remove(std::string raw_key);
@@ -141,14 +155,11 @@ net::Awaitable<Answer> Api::Impl::respond(net::Exchange& exchange) {
     co_return answered;
   }
   const auto to = route(request.method, request.path());
-  if (!to.endpoint || !is_open(*to.endpoint)) {
-    const auto access = judge_access(request.fields, context.token);
-    if (access != Access::granted) {
-      if (access == Access::wrong) {
-        refusals.report(fmt::format("wrong token from {} for {}", exchange.client_address, request.path()));
-      }
-      co_return refused(access);
+  if (const auto access = judge(request, to.endpoint); access != Access::granted) {
+    if (access == Access::wrong) {
+      refusals.report(fmt::format("wrong token from {} for {}", exchange.client_address, request.path()));
     }
+    co_return refused(access, to.endpoint == Endpoint::metrics);
   }
   if (!to.endpoint) co_return unknown_path(request.path());
   if (!to.has_method) co_return wrong_method(request.method, to.allow);
@@ -160,8 +171,16 @@ net::Awaitable<Answer> Api::Impl::respond(net::Exchange& exchange) {
       co_return health();
     case Endpoint::ready:
       co_return ready();
-    case Endpoint::stats:
-      co_return stats();
+    case Endpoint::metrics: {
+      auto text = co_await metrics();
+      co_return text;
+    }
+    case Endpoint::stats: {
+      auto told = co_await stats();
+      co_return told;
+    }
+    case Endpoint::series:
+      co_return series();
     case Endpoint::checks:
       co_return success(examples_json(context.shared.checks->examples()), proxy::wall_clock());
     case Endpoint::keys: {
@@ -239,35 +258,40 @@ Answer Api::Impl::ready() const {
   return failure(503, "not_ready", "starting or draining; ask again");
 }
 
-Answer Api::Impl::stats() const {
-  auto& shared = context.shared;
-  const auto rules = shared.rules;
+net::Awaitable<Statistics> Api::Impl::statistics() {
+  auto statistics = co_await context.collector.collect();
+  context.monitor.add_to(statistics);
+  co_return statistics;
+}
+
+net::Awaitable<Answer> Api::Impl::stats() {
   const auto now = proxy::wall_clock();
-  std::optional<RedisState> redis;
-  if (auto* const remote = context.proxy.remote(); remote != nullptr && shared.bus != nullptr) {
-    redis = RedisState{.connected = remote->is_connected(),
-                       .readable = remote->is_readable() && context.redis_is_in_use && context.redis_is_in_use(),
-                       .bus = shared.bus->state()};
-  }
-  const Statistics statistics{.rules = *rules,
-                              .totals = add_up(context.counters, rules->routes.size()),
-                              .memory = shared.memory.counters(),
-                              .memory_capacity = shared.memory.parameters().capacity,
-                              .redis = redis,
-                              .fills_in_progress = shared.fills.fills(),
-                              .fill_bytes = shared.fills.bytes_in_fills(),
-                              .sessions = read(context.sessions),
-                              .budgets = context.budgets ? context.budgets() : std::vector<BudgetState>{},
-                              .purge_log = {.epoch = shared.log.epoch(),
-                                            .clock = shared.log.clock(),
-                                            .selectors = shared.log.size(),
-                                            .pending = shared.log.pending_count()},
-                              .started = context.started,
-                              .version = context.version};
-  auto content = to_json(statistics, now);
-  add_checks(content["cache_stats"], shared.checks->totals());
+  const auto told = co_await statistics();
+  auto content = to_json(told, now);
+  add_checks(content["cache_stats"], told.checks);
   content["cache_stats"]["kv"] = values.stats();
-  return success(content, now);
+  co_return success(content, now);
+}
+
+net::Awaitable<Answer> Api::Impl::metrics() {
+  auto told = co_await statistics();
+  told.process = process_usage();
+  told.values = values.totals();
+  co_return Answer{.status = 200, .body = metrics_text(told), .more_lines = {}, .content_type = metrics_content_type};
+}
+
+Answer Api::Impl::series() const {
+  return success(context.monitor.series().to_json(context.watch.sample_interval), proxy::wall_clock());
+}
+
+// A scraper need not hold the token that may purge.
+Access Api::Impl::judge(const http::RequestHead& request, std::optional<Endpoint> endpoint) const {
+  if (endpoint && is_open(*endpoint)) return Access::granted;
+  const auto access = judge_access(request.fields, context.token);
+  if (access == Access::granted || endpoint != Endpoint::metrics) return access;
+  if (context.watch.metrics_open) return Access::granted;
+  if (context.watch.metrics_token.empty()) return access;
+  return judge_access(request.fields, context.watch.metrics_token);
 }
 
 net::Awaitable<Answer> Api::Impl::keys(std::string query) {

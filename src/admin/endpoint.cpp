@@ -20,10 +20,12 @@ struct Row {
   std::string_view allow;
 };
 
-constexpr std::array<Row, 10> rows{{
+constexpr std::array<Row, 12> rows{{
     {Endpoint::health, "/health", "/health", "GET, HEAD"},
     {Endpoint::ready, "/ready", "/ready", "GET, HEAD"},
+    {Endpoint::metrics, "/metrics", "/metrics", "GET, HEAD"},
     {Endpoint::stats, "/api/cache/stats", "/api/cache/stats", "GET, HEAD"},
+    {Endpoint::series, "/api/cache/series", "/api/cache/series", "GET, HEAD"},
     {Endpoint::keys, "/api/cache/keys", "/api/cache/keys?pattern=&limit=&cursor=", "GET, HEAD"},
     {Endpoint::entry, "/api/cache/entry/", "/api/cache/entry/{key}", "GET, HEAD, DELETE"},
     {Endpoint::invalidate_type, "/api/cache/invalidate/", "/api/cache/invalidate/{type}", "POST"},

@@ -1,7 +1,10 @@
 #include "larder/admin/statistics.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <functional>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <utility>
 
 namespace larder::admin {
@@ -11,11 +14,6 @@ using policy::CacheOutcome;
 
 std::uint64_t of(const OutcomeTotals& totals, CacheOutcome outcome) noexcept {
   return totals[static_cast<std::size_t>(outcome)];
-}
-
-double hit_rate(const OutcomeTotals& totals) noexcept {
-  const auto hits = of(totals, CacheOutcome::hit) + of(totals, CacheOutcome::stale);
-  return percent(hits, hits + of(totals, CacheOutcome::revalidated) + of(totals, CacheOutcome::miss));
 }
 
 // Every value of X-Cache by its count.
@@ -34,28 +32,115 @@ Json reasons_json(const std::array<std::uint64_t, size>& counts) {
 }
 
 Json types_json(const Statistics& statistics) {
-  const auto& routes = statistics.rules.routes;
+  const auto& routes = statistics.rules->routes;
   auto json = Json::object();
-  for (const auto& type : statistics.rules.types) {
+  for (const auto& type : statistics.rules->types) {
     OutcomeTotals totals{};
     for (std::size_t i = 0; i < std::min(routes.size(), statistics.totals.routes.size()); ++i) {
       if (routes[i].type != type) continue;
-      for (std::size_t k = 0; k < totals.size(); ++k) totals[k] += statistics.totals.routes[i][k];
+      for (std::size_t k = 0; k < totals.size(); ++k) totals[k] += statistics.totals.routes[i].outcomes[k];
     }
     json[type->name] = outcomes_json(totals);
   }
   return json;
 }
 
+Json route_json(const policy::Route& route, const RequestTotals& totals) {
+  Json row{{"match", route.match_text}, {"file", route.file}, {"line", route.line}, {"type", nullptr}};
+  if (route.type) row["type"] = route.type->name;
+  row.update(outcomes_json(totals.outcomes));
+  return row;
+}
+
 Json routes_json(const Statistics& statistics) {
-  const auto& routes = statistics.rules.routes;
+  const auto& routes = statistics.rules->routes;
   auto json = Json::array();
   for (std::size_t i = 0; i < std::min(routes.size(), statistics.totals.routes.size()); ++i) {
-    const auto& route = routes[i];
-    Json row{{"match", route.match_text}, {"file", route.file}, {"line", route.line}, {"type", nullptr}};
-    if (route.type) row["type"] = route.type->name;
-    row.update(outcomes_json(statistics.totals.routes[i]));
+    json.push_back(route_json(routes[i], statistics.totals.routes[i]));
+  }
+  return json;
+}
+
+// Those that came, the most frequent first.
+template <class Reason, std::size_t size>
+Json ranked_reasons_json(const std::array<std::uint64_t, size>& counts) {
+  std::vector<std::size_t> order;
+  for (std::size_t i = 1; i < size; ++i) {
+    if (counts[i] > 0) order.push_back(i);
+  }
+  std::ranges::stable_sort(order, std::greater{}, [&](std::size_t i) { return counts[i]; });
+  auto json = Json::array();
+  for (const auto i : order) {
+    json.push_back({{"reason", policy::to_string(static_cast<Reason>(i))}, {"count", counts[i]}});
+  }
+  return json;
+}
+
+Json top_routes_json(const Statistics& statistics) {
+  constexpr std::size_t most = 10;
+  const auto& routes = statistics.rules->routes;
+  const auto& totals = statistics.totals.routes;
+  const auto requests = [&](std::size_t i) {
+    return std::accumulate(totals[i].outcomes.begin(), totals[i].outcomes.end(), std::uint64_t{0});
+  };
+  std::vector<std::size_t> order;
+  for (std::size_t i = 0; i < std::min(routes.size(), totals.size()); ++i) {
+    if (requests(i) > 0) order.push_back(i);
+  }
+  std::ranges::stable_sort(order, std::greater{}, requests);
+  order.resize(std::min(order.size(), most));
+  auto json = Json::array();
+  for (const auto i : order) {
+    auto row = route_json(routes[i], totals[i]);
+    row["requests"] = requests(i);
+    row["miss_reasons"] = ranked_reasons_json<policy::NotReused>(totals[i].not_reused);
+    row["not_stored_reasons"] = ranked_reasons_json<policy::NotStored>(totals[i].not_stored);
     json.push_back(std::move(row));
+  }
+  return json;
+}
+
+Json latencies_json(const RecentState& recent) {
+  Json json{{"window_seconds", recent.window.count() / 1000}};
+  for (std::size_t i = 0; i < recent.latencies.size(); ++i) {
+    json[std::string(proxy::to_string(static_cast<proxy::LatencyOf>(i)))] = latency_json(recent.latencies[i]);
+  }
+  json["redis"] = latency_json(recent.redis_latency);
+  json["origin"] = latency_json(recent.origin_latency);
+  return json;
+}
+
+Json alerts_json(const Statistics& statistics) {
+  auto json = Json::array();
+  for (const auto& alert : statistics.alerts) {
+    Json row{{"name", alert.name}, {"when", alert.when}, {"active", alert.active},
+             {"value", nullptr},   {"since", nullptr},   {"begun", alert.begun}};
+    if (alert.value) row["value"] = *alert.value;
+    if (alert.begun > 0) row["since"] = iso_time(alert.since);
+    json.push_back(std::move(row));
+  }
+  return json;
+}
+
+Json origin_json(const OriginState& origin) {
+  auto servers = Json::array();
+  for (const auto& server : origin.servers) {
+    servers.push_back({{"server", server.authority},
+                       {"open", server.open},
+                       {"idle", server.idle},
+                       {"waiting", server.waiting},
+                       {"paused", server.paused}});
+  }
+  const auto& counters = origin.counters;
+  return {{"servers", std::move(servers)}, {"requests", counters.requests},
+          {"connects", counters.connects}, {"connect_failures", counters.connect_failures},
+          {"reused", counters.reused},     {"retries", counters.retries}};
+}
+
+Json workers_json(std::span<const WorkerState> workers) {
+  auto json = Json::array();
+  for (const auto& worker : workers) {
+    json.push_back({{"responsive", worker.has_answered}, {"loop_delay_ms", milliseconds_of(worker.loop_delay)}});
   }
   return json;
 }
@@ -74,6 +159,12 @@ Json redis_json(const Statistics& statistics) {
           {"epochs", redis.bus.epochs},
           {"heard_purges", redis.bus.heard},
           {"swept", redis.bus.swept},
+          {"commands", redis.connections.commands},
+          {"failures", redis.connections.failures},
+          {"timeouts", redis.connections.timeouts},
+          {"connects", redis.connections.connects},
+          {"queued", redis.connections.queued},
+          {"queued_bytes", redis.connections.queued_bytes},
           {"errors", statistics.totals.redis_errors},
           {"undecodable", statistics.totals.undecodable}};
 }
@@ -97,7 +188,45 @@ void add(std::array<std::uint64_t, size>& totals, const Counters& counters) noex
   for (std::size_t i = 0; i < size; ++i) totals[i] += counters[i].value();
 }
 
+void add(RequestTotals& totals, const proxy::OutcomeCounters& counters) noexcept {
+  add(totals.outcomes, counters.outcomes);
+  add(totals.not_stored, counters.not_stored);
+  add(totals.not_reused, counters.not_reused);
+}
+
+template <std::size_t size>
+void add(std::array<std::uint64_t, size>& totals, const std::array<std::uint64_t, size>& others) noexcept {
+  for (std::size_t i = 0; i < size; ++i) totals[i] += others[i];
+}
+
 }  // namespace
+
+double hit_rate(const OutcomeTotals& totals) noexcept {
+  const auto hits = of(totals, CacheOutcome::hit) + of(totals, CacheOutcome::stale);
+  return percent(hits, hits + of(totals, CacheOutcome::revalidated) + of(totals, CacheOutcome::miss));
+}
+
+RequestTotals& RequestTotals::operator+=(const RequestTotals& other) noexcept {
+  add(outcomes, other.outcomes);
+  add(not_stored, other.not_stored);
+  add(not_reused, other.not_reused);
+  return *this;
+}
+
+double milliseconds_of(std::chrono::nanoseconds duration) noexcept {
+  return std::round(static_cast<double>(duration.count()) / 1e3) / 1e3;
+}
+
+Json latency_json(const net::LatencyTotals& totals) {
+  const auto count = totals.count();
+  if (count == 0) return nullptr;
+  const auto at = [&](double part) { return milliseconds_of(totals.quantile(part).value_or(totals.sum)); };
+  return {{"count", count},
+          {"p50_ms", at(0.5)},
+          {"p95_ms", at(0.95)},
+          {"p99_ms", at(0.99)},
+          {"mean_ms", milliseconds_of(totals.sum / static_cast<std::int64_t>(count))}};
+}
 
 Totals add_up(std::span<const proxy::WorkerCounters* const> workers, std::size_t route_count) {
   Totals totals;
@@ -116,11 +245,67 @@ Totals add_up(std::span<const proxy::WorkerCounters* const> workers, std::size_t
     totals.purges += worker->purges.value();
     totals.purged_selectors += worker->purged_selectors.value();
     totals.writes += worker->writes.value();
-    add(totals.outcomes, worker->outcomes);
-    add(totals.not_stored, worker->not_stored);
-    add(totals.not_reused, worker->not_reused);
+    totals.followed += worker->followed.value();
     add(totals.shed, worker->shed);
-    for (std::size_t i = 0; i < route_count; ++i) add(totals.routes[i], worker->routes[i].outcomes);
+    add(totals.purged_selectors_by, worker->purged_selectors_by);
+    for (std::size_t i = 0; i < totals.latencies.size(); ++i) worker->latencies[i].read_into(totals.latencies[i]);
+    for (std::size_t i = 0; i < totals.redis_latencies.size(); ++i) {
+      worker->redis_latencies[i].read_into(totals.redis_latencies[i]);
+    }
+    add(static_cast<RequestTotals&>(totals), *worker);
+    for (std::size_t i = 0; i < route_count; ++i) add(totals.routes[i], worker->routes[i]);
+  }
+  return totals;
+}
+
+// The two are read one after the other, and the first may have risen meanwhile but never the second beyond it.
+std::uint64_t waiters(const Totals& totals) noexcept {
+  return totals.collapsed - std::min(totals.collapsed, totals.followed);
+}
+
+std::size_t OriginState::waiting() const noexcept {
+  std::size_t all = 0;
+  for (const auto& server : servers) all += server.waiting;
+  return all;
+}
+
+OriginState add_up(std::span<const WorkerState> workers) {
+  OriginState state;
+  for (const auto& worker : workers) {
+    state.latency += worker.origin_latency;
+    state.counters.connects += worker.origin.connects;
+    state.counters.connect_failures += worker.origin.connect_failures;
+    state.counters.reused += worker.origin.reused;
+    state.counters.requests += worker.origin.requests;
+    state.counters.retries += worker.origin.retries;
+    state.counters.open += worker.origin.open;
+    state.counters.idle += worker.origin.idle;
+    for (const auto& server : worker.servers) {
+      auto known = std::ranges::find(state.servers, server.authority, &net::OriginServerState::authority);
+      if (known == state.servers.end()) {
+        state.servers.push_back(server);
+        continue;
+      }
+      known->open += server.open;
+      known->idle += server.idle;
+      known->waiting += server.waiting;
+      known->paused = known->paused || server.paused;
+    }
+  }
+  return state;
+}
+
+redis::ConnectionCounters add_up_redis(std::span<const WorkerState> workers) {
+  redis::ConnectionCounters totals;
+  for (const auto& worker : workers) {
+    if (!worker.redis) continue;
+    totals.commands += worker.redis->commands;
+    totals.failures += worker.redis->failures;
+    totals.timeouts += worker.redis->timeouts;
+    totals.connects += worker.redis->connects;
+    totals.writes += worker.redis->writes;
+    totals.queued += worker.redis->queued;
+    totals.queued_bytes += worker.redis->queued_bytes;
   }
   return totals;
 }
@@ -173,8 +358,10 @@ Json to_json(const Statistics& statistics, std::chrono::system_clock::time_point
                         {"clock", log.clock},
                         {"selectors", log.selectors},
                         {"pending", log.pending}};
-  stats["fills"] = {
-      {"total", totals.fills}, {"in_progress", statistics.fills_in_progress}, {"bytes", statistics.fill_bytes}};
+  stats["fills"] = {{"total", totals.fills},
+                    {"in_progress", statistics.fills_in_progress},
+                    {"bytes", statistics.fill_bytes},
+                    {"waiters", waiters(totals)}};
   stats["connections"] = {{"open", sessions.open},           {"accepted", sessions.accepted},
                           {"refused", sessions.refused},     {"malformed", sessions.malformed},
                           {"timed_out", sessions.timed_out}, {"cut_short", sessions.cut_short}};
@@ -183,8 +370,13 @@ Json to_json(const Statistics& statistics, std::chrono::system_clock::time_point
   for (const auto& budget : statistics.budgets) {
     stats["budgets"][std::string(budget.name)] = {{"bytes", budget.bytes}, {"limit", budget.limit}};
   }
+  stats["origin"] = origin_json(statistics.origin);
+  stats["workers"] = workers_json(statistics.workers);
+  stats["latency"] = latencies_json(statistics.recent);
+  stats["alerts"] = alerts_json(statistics);
   stats["types"] = types_json(statistics);
   stats["routes"] = routes_json(statistics);
+  stats["top_routes"] = top_routes_json(statistics);
   stats["not_stored"] = reasons_json<policy::NotStored>(totals.not_stored);
   stats["not_reused"] = reasons_json<policy::NotReused>(totals.not_reused);
   return {{"cache_stats", std::move(stats)}};

@@ -396,9 +396,20 @@ net::Awaitable<Answer> ValueApi::flush(std::string raw_space, const Namespaces& 
   co_return success(content, now());
 }
 
+std::optional<ValueTotals> ValueApi::totals() const {
+  if (values_ == nullptr) return std::nullopt;
+  ValueTotals totals{.state = values_->state(), .spaces = {}};
+  for (const auto& space : rules_->namespaces.all) {
+    const auto counts = counters_.find(space.name);
+    totals.spaces.emplace_back(space.name, counts == counters_.end() ? ValueCounters{} : counts->second);
+  }
+  return totals;
+}
+
 Json ValueApi::stats() const {
-  if (values_ == nullptr) return nullptr;
-  const auto state = values_->state();
+  const auto told = totals();
+  if (!told) return nullptr;
+  const auto& state = told->state;
   Json stats{{"capacity", state.capacity},      {"bytes", state.memory.bytes},
              {"entries", state.memory.entries}, {"evictions", state.memory.evictions},
              {"expired", state.memory.expired}, {"leases", state.leases},
@@ -425,10 +436,7 @@ Json ValueApi::stats() const {
                     {"lost_leases", counts.lost_leases},
                     {"refused", counts.refused}};
   };
-  for (const auto& space : rules_->namespaces.all) {
-    const auto counts = counters_.find(space.name);
-    row(space.name, counts == counters_.end() ? ValueCounters{} : counts->second);
-  }
+  for (const auto& [name, counts] : told->spaces) row(name, counts);
   stats["namespaces"] = std::move(spaces);
   return stats;
 }

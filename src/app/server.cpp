@@ -171,20 +171,27 @@ struct Server::Impl {
                                                settings.redis ? open_journal(settings, "values", ".values") : nullptr,
                                                redis_errors);
     }
-    std::vector<const proxy::WorkerCounters*> counters{&background->counters()};
-    for (const auto& worker : workers) counters.push_back(&worker->counters());
+    std::vector<proxy::Proxy*> stories{&background->proxy()};
+    for (const auto& worker : workers) stories.push_back(&worker->proxy());
+    collector =
+        std::make_unique<admin::Collector>(admin::Sources{.shared = shared,
+                                                          .proxy = background->proxy(),
+                                                          .workers = std::move(stories),
+                                                          .sessions = session_counters,
+                                                          .started = std::chrono::system_clock::now(),
+                                                          .redis_is_in_use = [this] { return redis_is_in_use(); },
+                                                          .version = std::move(version),
+                                                          .budgets = [this] { return budgets(); }});
+    monitor = std::make_unique<admin::Monitor>(background->context(), background->wheel(), *collector, settings.watch);
     if (settings.admin) {
       api = std::make_unique<admin::Api>(admin::ApiContext{.token = settings.admin_token,
                                                            .shared = shared,
                                                            .proxy = background->proxy(),
                                                            .values = values.get(),
-                                                           .counters = std::move(counters),
-                                                           .sessions = session_counters,
-                                                           .started = std::chrono::system_clock::now(),
+                                                           .collector = *collector,
+                                                           .monitor = *monitor,
+                                                           .watch = settings.watch,
                                                            .is_ready = [this] { return ready.load(); },
-                                                           .redis_is_in_use = [this] { return redis_is_in_use(); },
-                                                           .version = std::move(version),
-                                                           .budgets = [this] { return budgets(); },
                                                            .default_host = shown(listening)});
       admin_listening =
           background->listen(*settings.admin, false, settings.client, api->handler(), admin_session_counters)
@@ -242,6 +249,8 @@ struct Server::Impl {
   std::unique_ptr<net::AccessLog> access_log;  ///< null while it is off
   std::unique_ptr<Worker> background;
   std::unique_ptr<proxy::Values> values;  ///< on the background worker's thread; null where it is off
+  std::unique_ptr<admin::Collector> collector;
+  std::unique_ptr<admin::Monitor> monitor;
   std::unique_ptr<admin::Api> api;
   std::vector<std::unique_ptr<Worker>> workers;
   asio::ip::tcp::endpoint listening;
@@ -264,6 +273,7 @@ void Server::run() {
   self.schedule_sweep();
   std::thread bus_thread(run_loop, std::ref(self.bus_context), "the purge bus");
   std::thread encoding_thread(run_loop, std::ref(self.encoding_context), "the encoding thread");
+  if (self.settings.admin || !self.settings.watch.alerts.empty()) self.monitor->start();
   self.background->run();
   for (auto& worker : self.workers) worker->run();
   self.ready = true;
@@ -293,6 +303,7 @@ void Server::run() {
   while (!drained() && !hurry && std::chrono::steady_clock::now() < deadline) {
     signals_context.run_for(std::chrono::milliseconds(20));
   }
+  asio::post(self.background->context(), [&] { self.monitor->stop(); });
   for (auto& worker : self.workers) worker->stop();
   if (self.access_log) self.access_log->stop();
   if (self.values) asio::post(self.background->context(), [&] { self.values->stop(); });

@@ -140,6 +140,11 @@ class Loader {
   void apply(std::string_view path, const TreeNode& node, Place place) {
     if (node.broken || std::ranges::any_of(node.items, &TreeNode::broken)) return;
     const auto& key = *find_key(path);
+    if (key.read_lines) {
+      key.read_lines(node, place.file, loaded_.faults);
+      places_[key.path] = std::move(place);
+      return;
+    }
     std::string wrong;
     if (key.read(node, wrong)) {
       places_[key.path] = std::move(place);
@@ -226,6 +231,20 @@ class Loader {
     if (settings_.admin && settings_.listen.port != 0 && settings_.admin->port == settings_.listen.port &&
         settings_.admin->host == settings_.listen.host) {
       fault(place_of("admin.listen"), "admin.listen is the same as listen", "give the admin API its own port, or off");
+    }
+    for (const auto& alert : settings_.watch.alerts) {
+      const auto reach = settings_.watch.sample_interval * admin::kept_samples;
+      const bool looks_back = admin::kind_of(alert.measure) != admin::MeasureKind::state;
+      if (!looks_back || (alert.window >= settings_.watch.sample_interval && alert.window <= reach)) continue;
+      fault(place_of("alerts.rules"),
+            "the window of the alert " + shown(alert.name) + " does not fit admin.sample_interval",
+            "make it from " + show_duration(settings_.watch.sample_interval) + " to " + show_duration(reach) +
+                ", or change the interval");
+    }
+    if (!settings_.watch.metrics_token.empty() && settings_.watch.metrics_token == settings_.admin_token) {
+      const auto place = place_of("admin.metrics_token");
+      loaded_.warnings.push_back({place.file, place.line, "admin.metrics_token is the same as admin.token",
+                                  "leave it away, or give scrapers a token that may do no more than read metrics"});
     }
     if (settings_.cache.fill_budget < settings_.cache.max_object) {
       fault(place_of("cache.fill_budget"), "cache.fill_budget is smaller than cache.max_object",

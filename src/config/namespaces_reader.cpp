@@ -4,6 +4,7 @@
 #include <array>
 #include <chrono>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <utility>
 
@@ -134,6 +135,8 @@ class NamespacesReader {
 };
 
 }  // namespace
+
+std::span<const std::string_view> namespace_keys() noexcept { return keys; }
 
 Namespaces read_namespaces(const TreeNode& node, const std::string& file, std::vector<Fault>& faults) {
   return NamespacesReader(file, faults).read(node);

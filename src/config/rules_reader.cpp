@@ -28,9 +28,10 @@ using policy::Template;
 
 constexpr auto none = std::string_view::npos;
 
-constexpr std::array<std::string_view, 14> top_keys{
-    "mode",       "verify",   "compared_fields", "failed_writes",   "defaults",  "types", "routes", "client_directives",
-    "set_cookie", "s_maxage", "no_vary_search",  "targeted_fields", "namespaces", "tests"};
+constexpr std::array<std::string_view, 14> top_keys{"mode",       "verify",   "compared_fields", "failed_writes",
+                                                    "defaults",   "types",    "routes",          "client_directives",
+                                                    "set_cookie", "s_maxage", "no_vary_search",  "targeted_fields",
+                                                    "namespaces", "tests"};
 constexpr std::array<std::string_view, 3> default_keys{"ttl", "stale_while_revalidate", "stale_if_error"};
 constexpr std::array<std::string_view, 4> type_keys{"ttl", "stale_while_revalidate", "stale_if_error", "priority"};
 constexpr std::array<std::string_view, 2> verify_keys{"share", "credentials"};
@@ -676,6 +677,8 @@ std::vector<RulesKeys> rules_keys() {
     return RulesKeys{section, {names.begin(), names.end()}};
   };
   std::vector<RulesKeys> keys{list("", top_keys),
+                              list("verify", verify_keys),
+                              list("namespaces.*", namespace_keys()),
                               list("defaults", default_keys),
                               list("types.*", type_keys),
                               list("routes[]", route_keys),

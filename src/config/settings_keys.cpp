@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "larder/config/alerts_reader.hpp"
 #include "larder/config/values.hpp"
 #include "larder/http/token.hpp"
 
@@ -209,6 +210,45 @@ SettingsKey servers_key(std::vector<std::string>& value) {
   return key;
 }
 
+SettingsKey webhook_key(admin::WebhookParameters& value) {
+  SettingsKey key;
+  key.path = "alerts.webhook";
+  key.right = "write http://HOST:PORT/PATH, or \"\" for none";
+  key.secret = true;  // a path may be
+  key.read = [&value](const TreeNode& node, std::string& wrong) {
+    if (node.kind == TreeNode::Kind::null || (node.is_scalar() && node.text.empty())) {
+      value.server.clear();
+      return true;
+    }
+    std::string why;
+    auto address = node.is_scalar() ? parse_webhook(node.text, why) : std::nullopt;
+    if (!address) {
+      if (!why.empty()) wrong = "is not right: " + why;
+      return false;
+    }
+    value.server = std::move(address->server);
+    value.target = std::move(address->target);
+    return true;
+  };
+  key.show = [&value] { return value.server.empty() ? std::string() : value.server + value.target; };
+  return key;
+}
+
+SettingsKey alert_rules_key(std::vector<admin::AlertRule>& value) {
+  SettingsKey key;
+  key.path = "alerts.rules";
+  key.right = "write a list of { name: …, when: … }";
+  key.read_lines = [&value](const TreeNode& node, const std::string& file, std::vector<Fault>& faults) {
+    value = read_alert_rules(node, file, faults);
+  };
+  key.show = [&value] {
+    std::string out;
+    for (const auto& rule : value) out += (out.empty() ? "" : ", ") + rule.name + ": " + admin::describe(rule);
+    return "[" + out + "]";
+  };
+  return key;
+}
+
 SettingsKey redis_url_key(redis::ConnectionParameters& value) {
   SettingsKey key;
   key.path = "redis.url";
@@ -347,6 +387,23 @@ void add_server_keys(std::vector<SettingsKey>& keys, Settings& settings) {
                           "write a text without spaces, or \"\" for none (then the admin API refuses)",
                           [](std::string_view t) { return t.empty() || is_visible(t); }));
   keys.back().secret = true;
+  keys.push_back(text_key("admin.metrics_token", settings.watch.metrics_token,
+                          "write a text without spaces, or \"\" for none (then admin.token opens /metrics)",
+                          [](std::string_view t) { return t.empty() || is_visible(t); }));
+  keys.back().secret = true;
+  keys.push_back(flag_key("admin.metrics_open", settings.watch.metrics_open));
+  keys.push_back(duration_key("admin.sample_interval", settings.watch.sample_interval, milliseconds(100), hour));
+}
+
+void add_alert_keys(std::vector<SettingsKey>& keys, admin::WatchParameters& watch) {
+  keys.push_back(webhook_key(watch.webhook));
+  keys.push_back(text_key("alerts.webhook_token", watch.webhook.token, "write a text without spaces, or \"\" for none",
+                          [](std::string_view t) { return t.empty() || is_visible(t); }));
+  keys.back().secret = true;
+  keys.push_back(duration_key("alerts.webhook_deadline", watch.webhook.deadline, milliseconds(10), hour));
+  keys.push_back(count_key("alerts.webhook_tries", watch.webhook.tries, 1, 10));
+  keys.push_back(duration_key("alerts.webhook_retry_first", watch.webhook.retry_first, milliseconds(1), hour));
+  keys.push_back(alert_rules_key(watch.alerts));
 }
 
 void add_log_keys(std::vector<SettingsKey>& keys, Settings& settings) {
@@ -476,13 +533,14 @@ void add_redis_keys(std::vector<SettingsKey>& keys, proxy::RedisParameters& redi
 
 std::vector<SettingsKey> settings_keys(Settings& settings, proxy::RedisParameters& redis) {
   std::vector<SettingsKey> keys;
-  keys.reserve(90);
+  keys.reserve(128);
   add_server_keys(keys, settings);
   add_log_keys(keys, settings);
   add_client_keys(keys, settings.client);
   add_origin_keys(keys, settings.origin);
   add_cache_keys(keys, settings);
   add_value_keys(keys, settings.values);
+  add_alert_keys(keys, settings.watch);
   add_redis_keys(keys, redis);
   return keys;
 }

@@ -185,6 +185,7 @@ class ExchangeState {
   std::vector<http::Field> fields;
   std::string head_text;                ///< scratch for a reply's head
   std::optional<RequestParser> parser;  ///< only where the head was not plain: then it may have a body
+  SteadyClock::time_point received{};   ///< when its head was whole
 
   struct Progress {
     Exchange* exchange = nullptr;
@@ -443,6 +444,7 @@ void ClientSession::give_way() {
 bool ClientSession::read_requests() {
   if (has_unserved_input_) {
     has_unserved_input_ = false;
+    surroundings_->received = SteadyClock::now();
     const auto used = serve(input_.data());
     if (rest_is_kept_) return true;
     input_.consume(used);
@@ -466,6 +468,7 @@ bool ClientSession::read_requests() {
       wait_for_head();
       return phase_ == Phase::sending;
     }
+    surroundings_->received = SteadyClock::now();
     if (borrows) {
       const std::string_view data(room.data(), *n);
       const auto used = serve(data);
@@ -631,14 +634,34 @@ void ClientSession::answer_or_begin(http::RequestHead& request, std::string_view
     return;
   }
   if (record) handler.access->note(request, client_address_, exchange.request_id.view(), *record);
+  note_answered(exchange.latency);
   if (!keep_alive_) phase_ = Phase::sending;
+}
+
+// The replies of one read leave together, and one look at the clock serves them all.
+void ClientSession::note_answered(LatencyHistogram* latency) {
+  auto& s = *surroundings_;
+  if (latency != s.at_once) {
+    count_answered();
+    s.at_once = latency;
+  }
+  ++s.answered_at_once;
+}
+
+// The replies that were made at once have been handed to the system.
+void ClientSession::count_answered() {
+  auto& s = *surroundings_;
+  const auto n = std::exchange(s.answered_at_once, 0);
+  if (n > 0 && s.at_once != nullptr) s.at_once->add(SteadyClock::now() - s.received, n);
 }
 
 // The coroutine outlives what was read into scratch, and reading a body moves the buffer: the head is kept apart.
 void ClientSession::begin_exchange(http::RequestHead& request, std::uint64_t look_up, std::string_view head,
                                    std::string_view rest) {
   auto& s = *surroundings_;
+  count_answered();
   auto& a = state();
+  a.received = s.received;
   if (!a.parser) {
     a.head.assign(head);
     a.fields.assign(s.fields.begin(), s.fields.end());
@@ -751,6 +774,7 @@ Awaitable<void> ClientSession::answer() {
   co_await surroundings_->handler.answer(exchange);
   a.watch.disarm();
   a.progress.exchange = nullptr;
+  if (exchange.latency != nullptr) exchange.latency->add(SteadyClock::now() - a.received);
   record_ = nullptr;
   if (record) {
     record->cut_short = !taken_over_ && (!finished_ || cut_short_ || aborted_);
@@ -948,11 +972,13 @@ bool ClientSession::send_now() {
     if (!sent) {
       output().clear();
       phase_ = Phase::over;
+      count_answered();
       return false;
     }
     if (*sent == 0) {
       auto& a = state();
       if (a.progress.waiting_since == SteadyClock::time_point{}) a.progress.waiting_since = SteadyClock::now();
+      count_answered();  // what is left is the client's pace
       if (!hold_unsent()) {
         phase_ = Phase::over;
         return false;
@@ -964,6 +990,7 @@ bool ClientSession::send_now() {
     if (state_) state_->note_sent(*sent);
     output().sent(*sent);
   }
+  count_answered();
   return true;
 }
 

@@ -277,6 +277,19 @@ OriginCounters OriginPool::counters() const noexcept {
   return counters;
 }
 
+std::vector<OriginServerState> OriginPool::servers() const {
+  const auto now = SteadyClock::now();
+  std::vector<OriginServerState> states;
+  for (const auto& server : servers_) {
+    states.push_back({.authority = server->authority,
+                      .open = server->open,
+                      .idle = server->idle.size(),
+                      .waiting = server->waiting.size(),
+                      .paused = server->paused_until > now});
+  }
+  return states;
+}
+
 void OriginPool::close_idle() {
   for (auto& server : servers_) {
     server->open -= server->idle.size();

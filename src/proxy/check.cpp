@@ -150,7 +150,7 @@ Proxy::Awaitable<void> Proxy::shadow(net::Exchange& exchange, TransactionPtr tra
   const auto would = co_await look_up_in_shadow(exchange, transaction);
   const bool would_serve = would == ShadowOutcome::hit || would == ShadowOutcome::stale;
   checks.count(t.route(), would);
-  if (!would_serve) counters_.count(t.reason);
+  if (!would_serve) count(&t.route(), t.reason);
   const auto stored = t.stale;
   const auto form = would_serve ? acceptable_form(t, stored) : nullptr;
 
@@ -200,14 +200,14 @@ Proxy::Awaitable<void> Proxy::shadow(net::Exchange& exchange, TransactionPtr tra
   const auto& rule = t.route().store;
   const auto lifetime = policy::compute_lifetime(response.head, rule, request_time, response_time);
   const auto reason = policy::storable(t.request, response.head, rule, lifetime);
-  if (reason != policy::NotStored::none) counters_.count(reason);
+  if (reason != policy::NotStored::none) count(&t.route(), reason);
   if (reason != policy::NotStored::none || !is_known) co_return;
   auto parts = parts_of(t, stamp, lifetime, answer);
   parts.status = response.head.status;
   parts.reason = response.head.reason;
   parts.body = std::make_shared<const std::string>(std::move(copy.bytes));
   remember_credentials(t, parts.key);
-  (void)keep(store::StoredResponse::make(std::move(parts)), stamp);
+  (void)keep(store::StoredResponse::make(std::move(parts)), t.route(), stamp);
 }
 
 // After a hit was served: shall the origin be asked about it? Only what may be asked again without harm: a GET that has

@@ -7,7 +7,7 @@ namespace larder::proxy {
 
 Proxy::Awaitable<void> Proxy::head(net::Exchange& exchange, TransactionPtr transaction) {
   auto& t = *transaction;
-  counters_.count(t.reason);
+  count(&t.route(), t.reason);
   const auto stamp = shared_.log.stamp();
   const auto request_time = wall_clock();
   const auto origin = origin_request(&exchange, t.request, t.client_address);
@@ -72,9 +72,9 @@ policy::NotStored Proxy::absorb_head(Transaction& transaction, const OriginRespo
     parts.reason = response.head.reason;
     parts.body = std::make_shared<const std::string>();
     parts.extent = std::make_shared<const policy::Extent>(policy::Extent{.ranges = {}, .complete_length = length});
-    return keep(store::StoredResponse::make(std::move(parts)), stamp);
+    return keep(store::StoredResponse::make(std::move(parts)), t.route(), stamp);
   }
-  counters_.count(reason);
+  count(&t.route(), reason);
   return reason;
 }
 

@@ -61,12 +61,34 @@ std::string changed_head(int status, http::FieldSpan fields, std::string_view ke
 
 }  // namespace
 
-void Proxy::count(const net::Exchange& exchange, const policy::Route* route, policy::CacheOutcome outcome) noexcept {
+RouteCounters* Proxy::counters_of(const policy::Route* route) noexcept {
+  if (route == nullptr) return nullptr;
+  return &counters_.routes[static_cast<std::size_t>(route - shared_.rules->routes.data())];
+}
+
+void Proxy::count(net::Exchange& exchange, const policy::Route* route, policy::CacheOutcome outcome) noexcept {
+  exchange.latency = &counters_.latency(latency_of(outcome));
   counters_.count(outcome);
-  if (route == nullptr) return;
+  auto* const of_route = counters_of(route);
+  if (of_route == nullptr) return;
+  of_route->count(outcome);
   if (exchange.record != nullptr) note_route(*exchange.record, *route);
-  const auto index = static_cast<std::size_t>(route - shared_.rules->routes.data());
-  counters_.routes[index].outcomes[static_cast<std::size_t>(outcome)].add();
+}
+
+void Proxy::count(const policy::Route* route, policy::NotStored reason) noexcept {
+  counters_.count(reason);
+  if (auto* const of_route = counters_of(route)) of_route->count(reason);
+}
+
+void Proxy::count(const policy::Route* route, policy::NotReused reason) noexcept {
+  counters_.count(reason);
+  if (auto* const of_route = counters_of(route)) of_route->count(reason);
+}
+
+// `exchange`: null where no client waits.
+void Proxy::count_redis_hit(net::Exchange* exchange) noexcept {
+  counters_.redis_hits.add();
+  if (exchange != nullptr) exchange->latency = &counters_.latency(LatencyOf::redis_hit);
 }
 
 // Fields that only a coroutine can act on.
@@ -112,8 +134,11 @@ bool Proxy::answer_at_once(net::Exchange& exchange) {
     named_reason_ = found.reason;
     return false;
   }
-  if (found.needs_decoding || !is_trusted(*found.stored, wall_clock())) return false;
-  if (!serve_if_fresh(exchange, *match_.route, found.stored, "memory")) return false;
+  named_reason_ = policy::NotReused::absent;
+  if (found.needs_decoding) return false;
+  const auto now = wall_clock();
+  if (!is_trusted(*found.stored, now)) return false;
+  if (!serve_if_fresh(exchange, *match_.route, found.stored, "memory", now)) return false;
   counters_.requests.add();
   counters_.memory_hits.add();
   return true;
@@ -121,9 +146,8 @@ bool Proxy::answer_at_once(net::Exchange& exchange) {
 
 // Serves what a look-up found where it is fresh; this client takes it as it is.
 bool Proxy::serve_if_fresh(net::Exchange& exchange, const policy::Route& route, const store::StoredPtr& stored,
-                           std::string_view tier) {
+                           std::string_view tier, policy::TimePoint now) {
   const auto& request = exchange.request;
-  const auto now = wall_clock();
   policy::RequestCacheControl client;
   if (shared_.rules->honour_client_directives && request.control.has(http::ControlField::caching)) {
     client = policy::parse_request_cache_control(request.fields);
@@ -176,8 +200,8 @@ Proxy::Awaitable<void> Proxy::ask_redis_first(net::Exchange& exchange, policy::C
     const net::AccessLap lap(exchange.record, &net::AccessRecord::redis);
     found = co_await remote_->find(key.key, key.canonical, exchange.request.fields, until);
   }
-  if (found.stored && !found.needs_decoding && serve_if_fresh(exchange, route, found.stored, "redis")) {
-    counters_.redis_hits.add();
+  if (found.stored && !found.needs_decoding && serve_if_fresh(exchange, route, found.stored, "redis", wall_clock())) {
+    count_redis_hit(&exchange);
     (void)shared_.memory.insert(found.stored, found.stored->stamp().sequence);
     co_return;
   }

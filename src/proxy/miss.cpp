@@ -55,6 +55,23 @@ bool is_taken(store::Append appended) noexcept {
   return appended == store::Append::kept || appended == store::Append::unstored;
 }
 
+// Counts one who waits for another request's fill, from now until it goes.
+class Following {
+ public:
+  /// `counters`: null for who waits for its own.
+  explicit Following(WorkerCounters* counters) noexcept : counters_(counters) {
+    if (counters_ != nullptr) counters_->collapsed.add();
+  }
+  Following(const Following&) = delete;
+  Following& operator=(const Following&) = delete;
+  ~Following() {
+    if (counters_ != nullptr) counters_->followed.add();
+  }
+
+ private:
+  WorkerCounters* counters_;
+};
+
 }  // namespace
 
 // A fill on the way to its answer, and the request that leads it.
@@ -90,7 +107,7 @@ struct Proxy::Leading {
 };
 
 Proxy::Awaitable<void> Proxy::miss(net::Exchange& exchange, TransactionPtr transaction) {
-  counters_.count(transaction->reason);
+  count(&transaction->route(), transaction->reason);
   // A range is the answer to one request alone, unless it is cut from a whole that is validated first.
   const auto& stale = transaction->stale;
   const bool is_shared =
@@ -143,7 +160,7 @@ Proxy::Awaitable<void> Proxy::go_alone(net::Exchange& exchange, TransactionPtr t
   if (auto fill = shared_.fills.unlisted(shared_.log.stamp())) {
     return lead(&exchange, std::move(transaction), {}, std::move(fill));
   }
-  counters_.count(policy::NotStored::fill_budget);
+  count(&transaction->route(), policy::NotStored::fill_budget);
   auto labels = Labels::from_origin(*transaction);
   labels.detail = policy::to_string(policy::NotStored::fill_budget);
   const auto* content = transaction->content ? &*transaction->content : nullptr;
@@ -289,7 +306,7 @@ std::optional<policy::NotReused> Proxy::is_lately_unstorable(const net::Exchange
 // Asks for this client only, and makes a fill of it when the answer proves storable, as go_alone() would.
 Proxy::Awaitable<void> Proxy::pass(net::Exchange& exchange, policy::NotReused why, std::string key,
                                    const policy::Route& route) {
-  counters_.count(why);
+  count(&route, why);
   counters_.fills.add();
   auto fields = http::FieldList::view_of(exchange.request.fields);
   http::remove_hop_by_hop(fields);
@@ -339,7 +356,7 @@ Proxy::Awaitable<void> Proxy::pass(net::Exchange& exchange, policy::NotReused wh
     }
     refusal = policy::NotStored::fill_budget;
   }
-  counters_.count(refusal);
+  count(&route, refusal);
   count(exchange, &route, labels.outcome);
   labels.detail = policy::to_string(refusal);
   co_await relay_response(exchange, response, labels);
@@ -370,10 +387,10 @@ void Proxy::serve_found_in_redis(Leading& leading) {
   const auto stored = t.stale;
   const auto& lifetime = stored->lifetime();
   const auto now = wall_clock();
-  counters_.redis_hits.add();
   // Stale by leave of this client's max-stale: nobody else has given it.
   if (policy::decide_reuse(lifetime, {}, now).use == policy::Use::revalidate) leading.leadership.decline();
   serve(leading, stored, lifetime.is_fresh(now) ? policy::CacheOutcome::hit : policy::CacheOutcome::stale, "redis");
+  count_redis_hit(leading.exchange);
   if (policy::decide_reuse(lifetime, t.client, now).use == policy::Use::serve_stale_and_revalidate) {
     refresh_in_background(leading.transaction);
   }
@@ -411,7 +428,7 @@ bool Proxy::is_of_use(Leading& leading) {
     leading.completion = complete(t, question, response, leading.request_time, leading.response_time);
   }
   if (leading.has_part || leading.completion) return true;
-  counters_.count(policy::NotStored::changed);
+  count(&t.route(), policy::NotStored::changed);
   drop(*t.stale);
   t.stale = nullptr;
   return false;
@@ -482,7 +499,7 @@ policy::NotStored Proxy::judge(Leading& leading) const {
 // The answer is for our own client alone, with these labels: followers go on by themselves, and the next do not queue.
 Proxy::Labels Proxy::decline(Leading& leading, policy::NotStored reason) {
   const auto& t = *leading.transaction;
-  counters_.count(reason);
+  count(&t.route(), reason);
   leading.leadership.decline();
   if (leading.is_listed) {
     shared_.fills.remember_unstorable(t.key.canonical, leading.response_time + shared_.cache.unstorable_memory);
@@ -547,7 +564,7 @@ store::Append Proxy::append(Leading& leading, std::string_view& rest) {
   if (appended == store::Append::kept || std::exchange(leading.is_unstored, true)) return appended;
   // What there was no room for now may be stored another time.
   const bool is_large = !leading.fill->is_over_budget();
-  counters_.count(is_large ? policy::NotStored::too_large : policy::NotStored::fill_budget);
+  count(&leading.transaction->route(), is_large ? policy::NotStored::too_large : policy::NotStored::fill_budget);
   leading.leadership.leave();
   if (is_large) {
     shared_.fills.remember_unstorable(leading.transaction->key.canonical,
@@ -579,7 +596,7 @@ Proxy::Awaitable<void> Proxy::pump(std::shared_ptr<Leading> leading) {
         response.error = piece.error();
         response.fault = connection.fault();
         report_origin_error(t.method, t.target, response);
-        counters_.count(policy::NotStored::incomplete);
+        count(&t.route(), policy::NotStored::incomplete);
         leadership.fail(502);
         co_return;
       }
@@ -613,7 +630,7 @@ void Proxy::finish_fill(Leading& leading) {
     parts.body = std::move(body);
     remember_credentials(t, parts.key);
     stored = store::StoredResponse::make(std::move(parts));
-    (void)keep(stored, fill->stamp());
+    (void)keep(stored, t.route(), fill->stamp());
     supersede(t, *stored);
   }
   leading.leadership.complete(std::move(stored), leading.response.lease.connection().trailers());
@@ -626,7 +643,7 @@ Proxy::Awaitable<Proxy::Followed> Proxy::follow(net::Exchange& exchange, Transac
   bool begun = false;
   auto labels = Labels::from_origin(t);
   labels.collapsed = !leads;
-  if (!leads) counters_.collapsed.add();
+  const Following following(leads ? nullptr : &counters_);
   // A client that reads slowly keeps what was stored, also when memory holds it no more.
   exchange.freed_without_reply = [this, &reader]() -> std::size_t {
     const auto stored = reader.fill().stored();
@@ -733,6 +750,7 @@ Proxy::Followed Proxy::serve_answer_of_fill(net::Exchange& exchange, const Trans
   answer.collapsed = labels.collapsed;
   if (view.outcome == policy::CacheOutcome::revalidated) answer.forward = labels.forward;
   count(exchange, &t.route(), answer.outcome);
+  if (answer.outcome == policy::CacheOutcome::hit) exchange.latency = &counters_.latency(LatencyOf::redis_hit);
   serve_stored(exchange, t.request, form, answer, now);
   return Followed::replied;
 }

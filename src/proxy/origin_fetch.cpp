@@ -115,6 +115,7 @@ net::Awaitable<void> fetch(net::OriginPool& pool, const OriginRequest& request, 
     append_head(head, request, lease.server().authority);
     std::array<iovec, 2> first{iovec{head.data(), head.size()}, iovec{whole_body.data(), whole_body.size()}};
     auto left = std::span<iovec>(first).first(whole_body.empty() ? 1 : 2);
+    connection.begin_to_time();
     response.error = connection.send_now(left);
     if (!response.error && !left.empty()) response.error = co_await connection.send(left);
     response.upload.reset();
@@ -144,6 +145,7 @@ net::Awaitable<void> fetch(net::OriginPool& pool, const OriginRequest& request, 
         }
         if (received->status >= 200 || received->status == 101) {
           if (request.on_connection) request.on_connection(nullptr);
+          if (streamed == nullptr) pool.latency().add(connection.timed());
           response.head = *received;
           response.lease = std::move(lease);
           response.error = {};

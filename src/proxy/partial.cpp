@@ -121,7 +121,7 @@ store::StoredPtr Proxy::keep_part(const Transaction& transaction, http::FieldSpa
   if (!body.extent.is_whole()) parts.extent = std::make_shared<const policy::Extent>(std::move(body.extent));
   auto stored = store::StoredResponse::make(std::move(parts));
   if (is_wanted && is_storable) {
-    (void)keep(stored, stamp);
+    (void)keep(stored, t.route(), stamp);
     supersede(t, *stored);
   }
   return stored;
@@ -150,7 +150,7 @@ Proxy::Awaitable<void> Proxy::serve_part(net::Exchange& exchange, TransactionPtr
   labels.ttl = lifetime.freshness_lifetime - lifetime.current_age(response_time);
   count(exchange, &t.route(), labels.outcome);
   if (reason != policy::NotStored::none) {
-    counters_.count(reason);
+    count(&t.route(), reason);
     labels.detail = policy::to_string(reason);
     if (!completes) {
       co_await relay_response(exchange, response, labels);
@@ -161,7 +161,7 @@ Proxy::Awaitable<void> Proxy::serve_part(net::Exchange& exchange, TransactionPtr
   // What is gathered here counts as a fill does.
   const auto share = shared_.fills.reserve(static_cast<std::size_t>(part->size()));
   if (!share) {
-    counters_.count(policy::NotStored::fill_budget);
+    count(&t.route(), policy::NotStored::fill_budget);
     labels.detail = policy::to_string(policy::NotStored::fill_budget);
     if (completes) {
       connection.close();

@@ -238,7 +238,11 @@ void PurgeBus::apply(const PushMessage& push) {
   }
   if (push.kind == PushMessage::Kind::purge) {
     apply_fleet(push.clock, push.selectors);
-    heard_.fetch_add(1, std::memory_order_relaxed);
+    const bool is_ours = push.node == node_;
+    if (!is_ours) heard_.fetch_add(1, std::memory_order_relaxed);
+    if (push.made) {
+      (is_ours ? own_propagation_ : others_propagation_).add(std::chrono::system_clock::now() - *push.made);
+    }
   }
 }
 
@@ -369,11 +373,12 @@ PurgeBus::Awaitable<void> PurgeBus::deliver(std::uint64_t up_to) {
     }
     const auto payload = encode_payload(purge.selectors);
     const auto new_epoch = std::to_string(random_number());
+    const auto mark = encode_mark({.node = node_, .made = {}});
     std::vector<std::string> own_arguments;
     if (follower_.delivery) own_arguments = follower_.delivery(purge, run_id, new_epoch);
     const auto arguments = follower_.delivery
                                ? std::vector<std::string_view>(own_arguments.begin(), own_arguments.end())
-                               : purge_command(parameters_.namespace_key, run_id, new_epoch, payload);
+                               : purge_command(parameters_.namespace_key, run_id, new_epoch, payload, mark);
     const auto reply = co_await commands_.command(arguments, operation_deadline);
     const auto done = reply ? parse_delivery(*reply) : std::nullopt;
     if (!done) {

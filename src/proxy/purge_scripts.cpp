@@ -18,7 +18,8 @@ namespace {
 // Begins the log where there is none of this run of Redis, raises its clock, records the payload and publishes it.
 // Leaves `epoch`, and the clock as `text`.
 constexpr std::string_view record_purge = R"lua(
-local log, channel, run, new_epoch, most, payload = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local log, channel, run, new_epoch, most = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local payload, mark = ARGV[5], ARGV[6]
 local state = redis.call('HMGET', log, 'run', 'epoch', 'floor')
 local epoch, floor = state[2], tonumber(state[3] or '0')
 if not epoch or state[1] ~= run then
@@ -35,7 +36,7 @@ if clock - floor > tonumber(most) then
   redis.call('HDEL', log, first)
   redis.call('HSET', log, 'floor', first)
 end
-redis.call('PUBLISH', channel, 'p ' .. epoch .. ' ' .. text .. ' ' .. payload)
+redis.call('PUBLISH', channel, 'p ' .. epoch .. ' ' .. text .. ' ' .. mark .. ' ' .. payload)
 return {epoch, text}
 )lua";
 constexpr std::string_view record_purge_result = "return {epoch, text}\n";
@@ -116,6 +117,26 @@ std::string_view word(std::string_view& rest) {
 }
 }  // namespace
 
+std::string encode_mark(const PurgeMark& mark) {
+  const auto since = mark.made.value_or(std::chrono::system_clock::time_point{}).time_since_epoch();
+  return mark.node + "@" + std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(since).count());
+}
+
+std::optional<PurgeMark> decode_mark(std::string_view text) {
+  const auto at = text.find('@');
+  if (at == 0 || at == std::string_view::npos) return std::nullopt;
+  const auto made = parse_number(text.substr(at + 1));
+  // Later than any time that the clock can tell is no time.
+  constexpr std::uint64_t latest = std::uint64_t{1} << 53U;
+  if (!made || *made > latest) return std::nullopt;
+  PurgeMark mark{.node = std::string(text.substr(0, at)), .made = {}};
+  if (*made > 0) {
+    const auto since = std::chrono::microseconds(static_cast<std::int64_t>(*made));
+    mark.made.emplace(std::chrono::duration_cast<std::chrono::system_clock::duration>(since));
+  }
+  return mark;
+}
+
 std::optional<PushMessage> parse_push(std::string_view message) {
   PushMessage push;
   const auto kind = word(message);
@@ -134,10 +155,13 @@ std::optional<PushMessage> parse_push(std::string_view message) {
     return push;
   }
   if (kind != "p") return std::nullopt;
+  auto mark = decode_mark(word(message));
   auto selectors = decode_payload(message);
-  if (!selectors) return std::nullopt;
+  if (!mark || !selectors) return std::nullopt;
   push.kind = PushMessage::Kind::purge;
   push.selectors = std::move(*selectors);
+  push.node = std::move(mark->node);
+  push.made = mark->made;
   return push;
 }
 
@@ -177,8 +201,9 @@ std::string run_id_of(std::string_view info) {
 }
 
 std::vector<std::string_view> purge_command(std::string_view log_key, std::string_view run_id,
-                                            std::string_view new_epoch, std::string_view payload) {
-  return {"EVAL", purge_script(), "1", log_key, log_key, run_id, new_epoch, most_selectors, payload};
+                                            std::string_view new_epoch, std::string_view payload,
+                                            std::string_view mark) {
+  return {"EVAL", purge_script(), "1", log_key, log_key, run_id, new_epoch, most_selectors, payload, mark};
 }
 
 }  // namespace larder::proxy

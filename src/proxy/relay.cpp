@@ -186,6 +186,7 @@ Proxy::Awaitable<void> Proxy::relay_upgraded(net::Exchange& exchange, OriginResp
     connection.close();
     co_return;
   }
+  exchange.latency = nullptr;  // a tunnel's life is no answer's duration
   co_await net::relay_tunnel(*client, from_client, connection.stream(), connection.already_read(), wheel_,
                              shared_.tunnel_idle_timeout);
   connection.close();

@@ -56,6 +56,7 @@ class RemoteStore::Fetch : public std::enable_shared_from_this<Fetch> {
   }
   [[nodiscard]] std::string_view name() const noexcept { return name_; }
   [[nodiscard]] const std::vector<std::string>& keys() const noexcept { return keys_; }
+  [[nodiscard]] SteadyTime asked_at() const noexcept { return asked_at_; }
   /// One for each key; none where Redis has not answered.
   [[nodiscard]] std::vector<Found>& found() noexcept { return found_; }
 
@@ -91,6 +92,7 @@ class RemoteStore::Fetch : public std::enable_shared_from_this<Fetch> {
   const std::vector<std::string> keys_;
   const std::uint64_t sequence_;
   const SteadyTime until_;
+  const SteadyTime asked_at_ = std::chrono::steady_clock::now();
   std::vector<Found> found_;
   std::vector<Handler> waiting_;
 };
@@ -165,6 +167,7 @@ void RemoteStore::complete(Fetch& fetch, const boost::system::result<redis::Repl
   // From here on nobody joins it. Another may have taken its place.
   const auto place = fetches_.find(fetch.name());
   if (place != fetches_.end() && place->second == &fetch) fetches_.erase(place);
+  if (reply) counters_.latency(RedisOperation::get).add(std::chrono::steady_clock::now() - fetch.asked_at());
   const auto& keys = fetch.keys();
   if (!reply || reply->is_error()) {
     failed(keys.size() == 1 ? "GET" : "MGET", reply ? reply->text : reply.error().message());
@@ -332,10 +335,12 @@ void RemoteStore::insert(store::StoredPtr stored) {
 void RemoteStore::write(std::shared_ptr<const std::string> key, std::shared_ptr<const std::string> record,
                         std::int64_t ttl_seconds, unsigned tries_left, std::chrono::milliseconds pause) {
   const auto ttl = std::to_string(ttl_seconds);
+  const auto sent = std::chrono::steady_clock::now();
   connection_.send(
       {"SET", *key, *record, "EX", ttl}, background_deadline,
-      [this, key, record, ttl_seconds, tries_left, pause](const boost::system::result<redis::Reply>& reply) {
+      [this, key, record, ttl_seconds, tries_left, pause, sent](const boost::system::result<redis::Reply>& reply) {
         if (stopped_) return;
+        if (reply) counters_.latency(RedisOperation::set).add(std::chrono::steady_clock::now() - sent);
         if (reply && !reply->is_error()) return;
         failed("SET", reply ? reply->text : reply.error().message());
         // A refusal (OOM, READONLY) will be one again; a broken connection may be back soon.
@@ -348,13 +353,17 @@ void RemoteStore::write(std::shared_ptr<const std::string> key, std::shared_ptr<
 }
 
 net::Awaitable<bool> RemoteStore::publish(std::uint64_t sequence, std::vector<policy::Selector> selectors) {
+  const auto made = std::chrono::system_clock::now();
   const auto payload = encode_payload(selectors);
   const auto new_epoch = std::to_string(random_number());
   std::string why = "not connected";
   if (run_known_ && connection_.is_ready()) {
     const auto run_id = run_id_;
-    const auto arguments = purge_command(parameters_.namespace_key, run_id, new_epoch, payload);
+    const auto mark = encode_mark({.node = bus_.node(), .made = made});
+    const auto arguments = purge_command(parameters_.namespace_key, run_id, new_epoch, payload, mark);
+    const auto sent = std::chrono::steady_clock::now();
     const auto reply = co_await connection_.command(arguments, parameters_.deadline);
+    if (reply) counters_.latency(RedisOperation::purge).add(std::chrono::steady_clock::now() - sent);
     if (const auto done = reply ? parse_purge(*reply) : std::nullopt) {
       if (log_.delivered(sequence, done->second, done->first)) {
         bus_.request_sweep(selectors);

@@ -43,7 +43,7 @@ RemoteValues::RemoteValues(asio::io_context& context, const RedisParameters& par
       names_(names),
       bus_(bus),
       errors_(errors),
-      node_(std::to_string(random_number())),
+      node_(bus.node()),
       connection_(context, parameters.connection, [this](redis::Event event, std::string_view detail) {
         run_known_ = false;
         tried_ = tried_ || event != redis::Event::connected;

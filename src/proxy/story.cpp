@@ -140,7 +140,7 @@ Proxy::Awaitable<void> Proxy::answer_uncached(net::Exchange& exchange, http::Fie
     co_await write(exchange, request);
     co_return;
   }
-  counters_.count(admission.reason);
+  count(admission.route, admission.reason);
   Labels labels;
   labels.outcome = policy::CacheOutcome::bypass;
   labels.reason = admission.reason;
@@ -206,6 +206,11 @@ policy::CacheKey Proxy::key_under(const Transaction& transaction, const policy::
 store::Lookup Proxy::find_in_memory(const Transaction& transaction, bool count_hit) {
   const auto& t = transaction;
   auto found = shared_.memory.find(t.key.canonical, t.fields, count_hit);
+  const bool was_dead = named_reason_ == policy::NotReused::purged || named_reason_ == policy::NotReused::epoch;
+  if (was_dead && found.reason == policy::NotReused::absent && t.key.canonical == canonical_) {
+    // The look-up of answer_at_once() has removed it.
+    found.reason = std::exchange(named_reason_, policy::NotReused::absent);
+  }
   for (const auto& key : t.varied_keys) {
     if (found.stored) break;
     auto varied = shared_.memory.find(key.canonical, t.fields, count_hit);
@@ -273,7 +278,7 @@ Proxy::Awaitable<void> Proxy::get(net::Exchange& exchange, TransactionPtr transa
   if (t.found_in_redis && absorb_remote(t, std::move(*t.found_in_redis))) {
     const auto stored = t.stale;
     if (serve_if_usable(exchange, transaction, stored, "redis")) {
-      counters_.redis_hits.add();
+      count_redis_hit(&exchange);
       co_return;
     }
   }
@@ -285,12 +290,12 @@ Proxy::Awaitable<void> Proxy::get(net::Exchange& exchange, TransactionPtr transa
     if (usable) usable = co_await look_up_remote(transaction);
     const auto stored = t.stale;
     if (usable && serve_if_usable(exchange, transaction, stored, "redis")) {
-      counters_.redis_hits.add();
+      count_redis_hit(&exchange);
       co_return;
     }
   }
   if (t.client.only_if_cached) {
-    counters_.count(t.reason);
+    count(&t.route(), t.reason);
     auto labels = Labels::from_origin(t);
     labels.is_local = true;
     if (exchange.record != nullptr) note_route(*exchange.record, t.route());
@@ -304,8 +309,8 @@ Proxy::Awaitable<void> Proxy::get(net::Exchange& exchange, TransactionPtr transa
     co_return;
   }
   if (t.client.no_store) {
-    counters_.count(t.reason);
-    counters_.count(policy::NotStored::request_no_store);
+    count(&t.route(), t.reason);
+    count(&t.route(), policy::NotStored::request_no_store);
     auto labels = Labels::from_origin(t);
     labels.detail = policy::to_string(policy::NotStored::request_no_store);
     co_await relay(exchange, t.request, labels, &t.route(), t.content ? &*t.content : nullptr);
@@ -355,7 +360,7 @@ Proxy::Awaitable<void> Proxy::query(net::Exchange& exchange, const http::Request
     if (content.size() <= policy::largest_query) continue;
     ResumedBody whole(std::move(content), *exchange.body);
     exchange.body = &whole;
-    counters_.count(policy::NotReused::expectation);
+    count(route, policy::NotReused::expectation);
     Labels labels;
     labels.reason = policy::NotReused::expectation;
     labels.forward = forward_reason(policy::NotReused::expectation);

@@ -119,7 +119,8 @@ std::string Proxy::selecting_of(const Transaction& transaction, http::FieldSpan 
   return policy::selecting_fields(names, t.fields);
 }
 
-policy::NotStored Proxy::keep(const store::StoredPtr& stored, const store::PurgeStamp& stamp) {
+policy::NotStored Proxy::keep(const store::StoredPtr& stored, const policy::Route& route,
+                              const store::PurgeStamp& stamp) {
   auto reason = policy::NotStored::purged_while_filling;
   if (shared_.log.alive_since(stored->subject(), stamp.sequence) == store::Liveness::alive) {
     reason = shared_.memory.insert(stored, stamp.sequence);
@@ -127,7 +128,7 @@ policy::NotStored Proxy::keep(const store::StoredPtr& stored, const store::Purge
   if (reason == policy::NotStored::none) {
     counters_.stored.add();
   } else {
-    counters_.count(reason);
+    count(&route, reason);
   }
   if (reason != policy::NotStored::purged_while_filling && remote_ != nullptr) remote_->insert(stored);
   return reason;
@@ -189,11 +190,11 @@ Proxy::Freshened Proxy::freshen(const Transaction& transaction, http::FieldSpan 
   parts.extent = old.shared_extent();
   auto stored = store::StoredResponse::make(std::move(parts));
   if (reason != policy::NotStored::none) {
-    counters_.count(reason);
+    count(&t.route(), reason);
     drop(*t.stale);
     return {stored, reason};
   }
-  (void)keep(stored, stamp);
+  (void)keep(stored, t.route(), stamp);
   supersede(t, *stored);
   if (!policy::share_strong_validator(old_fields, answer_fields)) return {stored, reason};
   for (const auto& other : shared_.memory.variants(old.canonical())) {
@@ -210,7 +211,7 @@ Proxy::Freshened Proxy::freshen(const Transaction& transaction, http::FieldSpan 
     copy.reason = other->reason();
     copy.body = other->shared_body();
     copy.extent = other->shared_extent();
-    (void)keep(store::StoredResponse::make(std::move(copy)), stamp);
+    (void)keep(store::StoredResponse::make(std::move(copy)), t.route(), stamp);
   }
   return {stored, reason};
 }

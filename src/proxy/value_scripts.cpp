@@ -26,16 +26,16 @@ local function flushed_at(log, field)
 end
 )lua";
 
-// KEYS: the log, the value, the lease. ARGV behind those of record_purge_lua(): 6 kind, 7 not after, 8 text, 9 TTL in
-// milliseconds, 10 flush field of the namespace, 11 lease, 12 base clock, 13 base epoch, 14 the key's selector, 15 its
-// namespace's, 16 the node's mark.
+// KEYS: the log, the value, the lease. ARGV behind those of record_purge_lua(): 7 kind, 8 not after, 9 text, 10 TTL in
+// milliseconds, 11 flush field of the namespace, 12 lease, 13 base clock, 14 base epoch, 15 the key's selector, 16 its
+// namespace's, 17 the node's mark.
 constexpr std::string_view before_change_lua = R"lua(
-local kind, lease, base = ARGV[6], ARGV[11], ARGV[12]
+local kind, lease, base = ARGV[7], ARGV[12], ARGV[13]
 local now = redis.call('TIME')
 local time = string.format('%.0f', now[1] * 1000000 + now[2])
-if ARGV[7] ~= '' and tonumber(time) > tonumber(ARGV[7]) then return {'late', time} end
+if ARGV[8] ~= '' and tonumber(time) > tonumber(ARGV[8]) then return {'late', time} end
 local known = redis.call('HMGET', KEYS[1], 'epoch', 'clock', 'floor', 'run')
-local flushed = flushed_at(KEYS[1], ARGV[10])
+local flushed = flushed_at(KEYS[1], ARGV[11])
 if lease ~= '' then
   local of, granted = string.match(lease, '^(%d+)%-(%d+)%-')
   if redis.call('GET', KEYS[3]) ~= lease or of ~= known[1] or known[4] ~= ARGV[2] or tonumber(granted) < flushed then
@@ -44,12 +44,12 @@ if lease ~= '' then
 end
 local in_conflict = false
 if base ~= '' then
-  in_conflict = known[1] ~= ARGV[13] or known[4] ~= ARGV[2] or tonumber(base) < tonumber(known[3])
+  in_conflict = known[1] ~= ARGV[14] or known[4] ~= ARGV[2] or tonumber(base) < tonumber(known[3])
   if not in_conflict then
     for c = tonumber(base) + 1, tonumber(known[2]) do
       local made = redis.call('HGET', KEYS[1], string.format('%d', c))
-      if not made or (not string.find(made, ARGV[16], 1, true) and (string.find(made, ARGV[14], 1, true) or
-          string.find(made, ARGV[15], 1, true) or string.find(made, '4:all:,', 1, true))) then
+      if not made or (not string.find(made, ARGV[17], 1, true) and (string.find(made, ARGV[15], 1, true) or
+          string.find(made, ARGV[16], 1, true) or string.find(made, '4:all:,', 1, true))) then
         in_conflict = true
         break
       end
@@ -65,7 +65,7 @@ end
 constexpr std::string_view change_lua = R"lua(
 local outcome
 if kind == 'set' and not in_conflict then
-  redis.call('SET', KEYS[2], '{"epoch":"' .. epoch .. '","version":' .. text .. ',"value":' .. ARGV[8] .. '}', 'PX', ARGV[9])
+  redis.call('SET', KEYS[2], '{"epoch":"' .. epoch .. '","version":' .. text .. ',"value":' .. ARGV[9] .. '}', 'PX', ARGV[10])
   outcome = 'stored'
 elseif kind == 'set' then
   redis.call('UNLINK', KEYS[2])
@@ -74,7 +74,7 @@ elseif kind == 'clear' then
   outcome = is_alive(redis.call('GET', KEYS[2]), epoch, flushed) and 'cleared' or 'absent'
   redis.call('UNLINK', KEYS[2])
 elseif kind == 'flush' then
-  redis.call('HSET', log, ARGV[10], text)
+  redis.call('HSET', log, ARGV[11], text)
   outcome = 'flushed'
 else
   outcome = 'released'
@@ -182,6 +182,7 @@ std::vector<std::string> change_command(const ValueNames& names, const ValueChan
           std::string(new_epoch),
           std::string(most_selectors),
           encode_payload(selectors),
+          encode_mark({.node = std::string(node), .made = {}}),
           std::string(name_of(change.kind)),
           change.not_after ? std::to_string(*change.not_after) : std::string{},
           std::string(change.text),

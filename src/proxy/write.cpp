@@ -24,6 +24,7 @@ Proxy::Awaitable<bool> Proxy::purge(std::vector<policy::Selector> selectors) {
   if (selectors.empty()) co_return true;
   counters_.purges.add();
   counters_.purged_selectors.add(selectors.size());
+  for (const auto& selector : selectors) counters_.purged_selectors_by[static_cast<std::size_t>(selector.kind)].add();
   const auto sequence = shared_.log.apply_local(selectors, remote_ != nullptr);
   if (remote_ == nullptr) co_return true;
   const bool delivered = co_await remote_->publish(sequence, std::move(selectors));
@@ -49,7 +50,7 @@ void Proxy::keep_answer_to_post(const http::RequestHead& request, const http::Re
     reason = policy::NotStored::purged_while_filling;
   }
   if (reason != policy::NotStored::none) {
-    if (reason != policy::NotStored::method) counters_.count(reason);
+    if (reason != policy::NotStored::method) count(match.route, reason);
     return;
   }
   const auto transaction = make_transaction(as_get, client_address, std::nullopt);
@@ -58,7 +59,7 @@ void Proxy::keep_answer_to_post(const http::RequestHead& request, const http::Re
   parts.status = head.status;
   parts.reason = head.reason;
   parts.body = std::make_shared<const std::string>(std::move(body));
-  (void)keep(store::StoredResponse::make(std::move(parts)), stamp);
+  (void)keep(store::StoredResponse::make(std::move(parts)), *match.route, stamp);
 }
 
 Proxy::Awaitable<void> Proxy::write(net::Exchange& exchange, const http::RequestHead& request) {

@@ -61,19 +61,26 @@ class Schema(unittest.TestCase):
 
     def test_what_is_right(self):
         for text in ("", "redis: off", "redis: on", "admin: off", "memory: off", "memory: { capacity: 10MB }",
-                     "client: { body_rate: off, idle_timeout: 90 }", "workers: ${N:-2}", "origin: { servers: http://a:1 }"):
+                     "client: { body_rate: off, idle_timeout: 90 }", "workers: ${N:-2}", "origin: { servers: http://a:1 }",
+                     "kv: off", "kv: { memory: off }", "access_log: off", "access_log: { file: off, sample: 0.5% }",
+                     "alerts: { rules: [ { name: a, when: redis_down, for: 10s } ] }", "request_id: { field: \"\" }"):
             with self.subTest(text):
                 self.assertEqual(self.errors("larder.schema.json", text), [])
         for text in ("", "types: { a: }", "types: { a: { ttl: off } }",
                      "routes: [ { match: \"[GET, QUERY] /a\", cache: a }, { match: { methods: GET, path: /a }, cache: off } ]",
-                     "routes: [ { match: \"* /a\", purge: { all: true } } ]"):
+                     "routes: [ { match: \"* /a\", purge: { all: true } } ]", "mode: shadow", "verify: 1%", "verify: off",
+                     "verify: { share: 0.1%, credentials: true }", "namespaces: { default: off, a: 5m }",
+                     "namespaces: { a: { ttl: 5m, read: \"${A:-}\", write: [\"${B:-}\"] } }"):
             with self.subTest(text):
                 self.assertEqual(self.errors("rules.schema.json", text), [])
 
     def test_what_is_wrong(self):
         for text in ("lisen: a:1", "client: { head_sise: 1 }", "workers: -1", "listen: nowhere", "log_level: loud",
                      "client: { idle_timeout: 5 parsecs }", "memory: { capacity: much }", "origin: { servers: [] }",
-                     "client: off", "redis: { port: 70000 }"):
+                     "client: off", "redis: { port: 70000 }", "kv: { max_keys: 0 }", "access_log: { sample: some }",
+                     "access_log: { always: [all] }", "alerts: { rules: [ { name: a } ] }",
+                     "alerts: { rules: [ { name: a b, when: redis_down } ] }",
+                     "alerts: { rules: [ { name: a, when: redis_down, windw: 5m } ] }", "traceparent: maybe"):
             with self.subTest(text):
                 self.assertNotEqual(self.errors("larder.schema.json", text), [])
         for text in ("route: []", "types: { a: { tll: 5m } }", "types: { off: {} }", "types: { a: { priority: urgent } }",
@@ -83,7 +90,8 @@ class Schema(unittest.TestCase):
                      "routes: [ { match: POST /a, purge: [ { key: \"session:*\" } ] } ]",
                      "routes: [ { match: POST /a, purge: [ { tag: a, key: \"cache:b\" } ] } ]",
                      "tests: [ { request: GET /a } ]", "tests: [ { request: GET /a, expect: {} } ]",
-                     "tests: [ { request: GET /a, expect: { tll: 5m } } ]"):
+                     "tests: [ { request: GET /a, expect: { tll: 5m } } ]", "mode: dark", "verify: much",
+                     "verify: { credentials: true }", "namespaces: { a: { tll: 5m } }", "namespaces: { \"a b\": 5m }"):
             with self.subTest(text):
                 self.assertNotEqual(self.errors("rules.schema.json", text), [])
 

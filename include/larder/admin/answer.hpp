@@ -11,11 +11,12 @@ namespace larder::admin {
 /// Fields keep the order in which they were written.
 using Json = nlohmann::ordered_json;
 
-/// An answer before it is sent: the JSON body is serialised already.
+/// An answer before it is sent: the body is serialised already.
 struct Answer {
   int status = 200;
-  std::string body;        ///< JSON and a line feed
-  std::string more_lines;  ///< further header field lines, each with CRLF
+  std::string body;                                    ///< JSON and a line feed, unless content_type says otherwise
+  std::string more_lines;                              ///< further header field lines, each with CRLF
+  std::string_view content_type = "application/json";  ///< lives for ever
 };
 
 /// JSON text of any value. Strings that are not UTF-8 (keys and targets hold any bytes) get U+FFFD in place of what is

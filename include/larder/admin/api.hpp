@@ -1,14 +1,13 @@
 #pragma once
-// The admin API on its own listener: statistics, keys, entries, purges, health. JSON; every request but /health and
-// /ready needs `Authorization: Bearer TOKEN` (RFC 6750), compared in constant time.
-#include <chrono>
+// The admin API on its own listener: statistics, metrics, keys, entries, purges, health. JSON, but for /metrics; every
+// request but /health and /ready needs `Authorization: Bearer TOKEN` (RFC 6750), compared in constant time.
 #include <functional>
 #include <memory>
 #include <string>
-#include <vector>
 
-#include "larder/admin/statistics.hpp"
-#include "larder/net/client_session.hpp"
+#include "larder/admin/collector.hpp"
+#include "larder/admin/monitor.hpp"
+#include "larder/admin/parameters.hpp"
 #include "larder/net/exchange.hpp"
 #include "larder/proxy/proxy.hpp"
 #include "larder/proxy/values.hpp"
@@ -21,14 +20,11 @@ struct ApiContext {
   proxy::Shared& shared;
   proxy::Proxy& proxy;              ///< of the thread the API runs on: its purge(), its remote()
   proxy::Values* values = nullptr;  ///< the key-value store, of that thread too; null where it is off
-  std::vector<const proxy::WorkerCounters*> counters;  ///< of all workers, and of `proxy`
-  const net::SessionCounters& sessions;
-  std::chrono::system_clock::time_point started;
-  std::function<bool()> is_ready;         ///< false while starting or draining
-  std::function<bool()> redis_is_in_use;  ///< every worker may read Redis; empty where there is no Redis
-  std::string version;
-  std::function<std::vector<BudgetState>()> budgets = {};  ///< from any thread; empty where there are none to show
-  std::string default_host{};  ///< of requests that are explained and name none: where clients connect
+  Collector& collector;
+  const Monitor& monitor;
+  const WatchParameters& watch;    ///< who may read /metrics
+  std::function<bool()> is_ready;  ///< false while starting or draining
+  std::string default_host{};      ///< of requests that are explained and name none: where clients connect
 };
 
 /// Used on one thread, that of `context.proxy`.

@@ -13,7 +13,9 @@ namespace larder::admin {
 enum class Endpoint : unsigned char {
   health,              ///< GET /health: the process is alive; no token
   ready,               ///< GET /ready: it takes requests; no token
+  metrics,             ///< GET /metrics; a token of its own, or none, where configured
   stats,               ///< GET /api/cache/stats
+  series,              ///< GET /api/cache/series: the last 15 minutes
   keys,                ///< GET /api/cache/keys
   checks,              ///< GET /api/cache/checks: wrong answers that shadow mode and verification have found
   entry,               ///< GET or DELETE /api/cache/entry/{key}; the key may hold '/' and ':'

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "larder/admin/answer.hpp"
+#include "larder/admin/value_counters.hpp"
 #include "larder/net/exchange.hpp"
 #include "larder/policy/namespaces.hpp"
 #include "larder/proxy/error_log.hpp"
@@ -44,20 +45,6 @@ RoutedValue route_value(std::string_view method, std::string_view path) noexcept
 /// "GET, HEAD /cache/get/{key}" and so on.
 Json value_endpoints();
 
-/// Running totals of a namespace. Written and read on the API's thread.
-struct ValueCounters {
-  std::uint64_t hits = 0;
-  std::uint64_t misses = 0;
-  std::uint64_t sets = 0;
-  std::uint64_t clears = 0;
-  std::uint64_t flushes = 0;
-  std::uint64_t leases = 0;       ///< granted
-  std::uint64_t lease_waits = 0;  ///< requests that got a value which another one had computed
-  std::uint64_t lease_timeouts = 0;
-  std::uint64_t lost_leases = 0;  ///< values refused because their lease was over
-  std::uint64_t refused = 0;      ///< requests of a known token without access to it
-};
-
 /// Used on one thread, that of `values`.
 class ValueApi {
  public:
@@ -67,6 +54,8 @@ class ValueApi {
   /// True for the paths that are answered here.
   static bool is_path(std::string_view path) noexcept { return path.starts_with("/cache/") || path == "/cache"; }
   net::Awaitable<Answer> respond(net::Exchange& exchange);
+  /// Empty where the store is off.
+  [[nodiscard]] std::optional<ValueTotals> totals() const;
   /// The member `kv` of the statistics; null where the store is off.
   [[nodiscard]] Json stats() const;
 

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "larder/admin/parameters.hpp"
 #include "larder/net/parameters.hpp"
 #include "larder/policy/rules.hpp"
 #include "larder/proxy/parameters.hpp"
@@ -49,6 +50,7 @@ struct Settings {
   std::optional<proxy::RedisParameters> redis;  ///< empty: the memory tier alone
   proxy::CacheParameters cache;
   proxy::ValueParameters values;
+  admin::WatchParameters watch;
   std::string rules_file;                        ///< empty: the built-in rules
   std::shared_ptr<const policy::RuleSet> rules;  ///< never null in loaded settings
 };

@@ -18,6 +18,8 @@ struct SettingsKey {
   /// Stores the value; false, nothing stored and `wrong` perhaps set (what is wrong, else the value is simply not
   /// right).
   std::function<bool(const TreeNode& node, std::string& wrong)> read;
+  /// In place of `read`, for a value of several lines: reports its faults itself.
+  std::function<void(const TreeNode& node, const std::string& file, std::vector<Fault>& faults)> read_lines;
   std::function<std::string()> show;  ///< the value as it would be written
 };
 

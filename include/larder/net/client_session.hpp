@@ -20,6 +20,7 @@
 #include "larder/net/deadlines.hpp"
 #include "larder/net/exchange.hpp"
 #include "larder/net/input_buffer.hpp"
+#include "larder/net/latency_histogram.hpp"
 #include "larder/net/message_parser.hpp"
 #include "larder/net/output_queue.hpp"
 #include "larder/net/pace.hpp"
@@ -90,7 +91,11 @@ struct SessionSurroundings : std::enable_shared_from_this<SessionSurroundings> {
   std::vector<http::Field> fields;  ///< of the head that is looked at
   std::string target;               ///< where a target had to be normalised
   std::string authority;            ///< where a target was in absolute form
-  OutputQueue output;               ///< replies of requests that were read at once
+  /// When what is being served was read: for latencies, as the next two are.
+  std::chrono::steady_clock::time_point received{};
+  LatencyHistogram* at_once = nullptr;  ///< of the requests answered at once whose replies have not been sent
+  std::uint64_t answered_at_once = 0;   ///< how many these are
+  OutputQueue output;                   ///< replies of requests that were read at once
   /// States that are not in use: their memory serves the next exchange.
   std::vector<std::unique_ptr<ExchangeState>> spare_states;
   static constexpr std::size_t input_size = 64UL << 10;
@@ -153,6 +158,8 @@ class ClientSession final : public std::enable_shared_from_this<ClientSession>,
   void wait_for_head();
   void refuse_request(int status, std::string_view text);
   void refuse_malformed(ParseFault fault);
+  void note_answered(LatencyHistogram* latency);
+  void count_answered();
 
   // What the client makes us hold.
   bool hold(std::size_t bytes, bool gives_way);

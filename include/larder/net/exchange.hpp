@@ -10,6 +10,7 @@
 #include "larder/http/message.hpp"
 #include "larder/http/request_id.hpp"
 #include "larder/net/awaitable.hpp"
+#include "larder/net/latency_histogram.hpp"
 
 namespace larder::net {
 
@@ -86,6 +87,10 @@ struct Exchange {
   bool expects_continue = false;
   /// The handler's own: what answer_at_once() has set is given to answer().
   std::uint64_t look_up = 0;
+  /// Set by the handler, which keeps it: where the session counts how long the exchange took, from the moment when the
+  /// end of its request's head was read to the moment when its reply was handed to the system (answered at once), or
+  /// was whole and about to be. What a slow client takes to read all but the last of it is included. Null: nowhere.
+  LatencyHistogram* latency = nullptr;
   /// Set by the handler: called (once) when the client is known to be gone before the reply was sent.
   std::function<void()> on_client_gone;
   /// Set by the handler while it streams: as Handler::freed_without, for what it keeps itself.

@@ -52,6 +52,9 @@ class OriginConnection {
   [[nodiscard]] http::FieldSpan trailers() const {
     return plain_ ? http::FieldSpan{} : http::FieldSpan(parser_->trailers());
   }
+  /// Times how long an answer takes: timed() is what has passed since begin_to_time().
+  void begin_to_time() noexcept { asked_at_ = std::chrono::steady_clock::now(); }
+  [[nodiscard]] std::chrono::nanoseconds timed() const noexcept { return std::chrono::steady_clock::now() - asked_at_; }
   /// True where any byte of a response has arrived since reset().
   [[nodiscard]] bool has_answered() const noexcept { return answered_; }
   [[nodiscard]] ParseFault fault() const noexcept { return fault_; }
@@ -99,6 +102,7 @@ class OriginConnection {
   std::uint64_t plain_left_ = 0;  ///< bytes of its body that have not been given out
   std::optional<ResponseParser> parser_;
   ParseFault fault_ = ParseFault::none;
+  std::chrono::steady_clock::time_point asked_at_{};
   bool answered_ = false;
   bool read_expired_ = false;
   bool write_expired_ = false;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "larder/net/latency_histogram.hpp"
 #include "larder/net/origin_connection.hpp"
 #include "larder/net/wait_point.hpp"
 
@@ -35,6 +36,15 @@ struct OriginCounters {
   std::uint64_t retries = 0;
   std::size_t open = 0;
   std::size_t idle = 0;
+};
+
+/// One server at one moment.
+struct OriginServerState {
+  std::string authority;
+  std::size_t open = 0;     ///< connections in use or idle
+  std::size_t idle = 0;     ///< of these, kept for the next request
+  std::size_t waiting = 0;  ///< requests that wait for a connection
+  bool paused = false;      ///< it refused a connection lately, and is asked only where there is no other
 };
 
 /// The servers that a request has been sent to or could not be sent to, in order.
@@ -93,6 +103,11 @@ class OriginPool {
   [[nodiscard]] OriginCounters counters() const noexcept;
   void count_request() noexcept { ++counters_.requests; }
   void count_retry() noexcept { ++counters_.retries; }
+  /// In the order of the parameters.
+  [[nodiscard]] std::vector<OriginServerState> servers() const;
+  /// From the sending of requests to the heads of their final responses, but for uploads whose pace is the client's.
+  /// Written on the worker's thread, read on any.
+  [[nodiscard]] LatencyHistogram& latency() noexcept { return latency_; }
   /// Closes every idle connection.
   void close_idle();
 
@@ -116,6 +131,7 @@ class OriginPool {
   std::shared_ptr<const void> lives_ = std::make_shared<char>();
   std::size_t next_ = 0;
   OriginCounters counters_;
+  LatencyHistogram latency_;
 };
 
 }  // namespace larder::net

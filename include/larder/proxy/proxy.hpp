@@ -94,6 +94,7 @@ class Proxy {
   [[nodiscard]] net::OriginPool& origins() noexcept { return origins_; }
   [[nodiscard]] Shared& shared() noexcept { return shared_; }
   [[nodiscard]] boost::asio::io_context& context() noexcept { return context_; }
+  [[nodiscard]] net::DeadlineWheel& wheel() noexcept { return wheel_; }
 
  private:
   template <class T>
@@ -234,14 +235,19 @@ class Proxy {
   [[nodiscard]] static bool needs_the_story(const http::RequestHead& request);
   bool answer_at_once(net::Exchange& exchange);
   bool serve_if_fresh(net::Exchange& exchange, const policy::Route& route, const store::StoredPtr& stored,
-                      std::string_view tier);
+                      std::string_view tier, policy::TimePoint now);
   [[nodiscard]] std::size_t freed_without(const void* retained, void (*release)(const void*)) const;
   [[nodiscard]] std::optional<policy::CacheKey> key_to_ask_redis_for(const net::Exchange& exchange);
   Awaitable<void> ask_redis_first(net::Exchange& exchange, policy::CacheKey key, const policy::Route& route);
   [[nodiscard]] store::StoredPtr acceptable_form(const Transaction& transaction, const store::StoredPtr& stored);
   void serve_stored(net::Exchange& exchange, const http::RequestHead& request, const store::StoredPtr& stored,
                     const Labels& labels, policy::TimePoint now);
-  void count(const net::Exchange& exchange, const policy::Route* route, policy::CacheOutcome outcome) noexcept;
+  void count(net::Exchange& exchange, const policy::Route* route, policy::CacheOutcome outcome) noexcept;
+  // A reason why something is not stored or not reused, in all and of its route.
+  void count(const policy::Route* route, policy::NotStored reason) noexcept;
+  void count(const policy::Route* route, policy::NotReused reason) noexcept;
+  void count_redis_hit(net::Exchange* exchange) noexcept;
+  [[nodiscard]] RouteCounters* counters_of(const policy::Route* route) noexcept;
 
   // inspect.cpp
   [[nodiscard]] Usability usability(const Transaction& transaction, const store::StoredPtr& stored,
@@ -306,7 +312,7 @@ class Proxy {
   Freshened freshen(const Transaction& transaction, http::FieldSpan answer_fields, const store::PurgeStamp& stamp,
                     policy::TimePoint request_time, policy::TimePoint response_time);
   void supersede(const Transaction& transaction, const store::StoredResponse& stored);
-  policy::NotStored keep(const store::StoredPtr& stored, const store::PurgeStamp& stamp);
+  policy::NotStored keep(const store::StoredPtr& stored, const policy::Route& route, const store::PurgeStamp& stamp);
   void drop(const store::StoredResponse& stored);
 
   // partial.cpp

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "larder/net/latency_histogram.hpp"
 #include "larder/net/wait_point.hpp"
 #include "larder/proxy/error_log.hpp"
 #include "larder/proxy/parameters.hpp"
@@ -88,6 +89,14 @@ class PurgeBus {
   /// Keys died: give their space in Redis back, gently.
   void request_sweep(std::span<const policy::Selector> selectors);
   [[nodiscard]] PurgeBusState state() const;
+  /// How long purges took from being made to being applied at a node that heard of them by push. Of this node's own,
+  /// which come back to it on the same channel, by one clock; of others' by two, those of two nodes: how far these are
+  /// apart is part of it, and what would be negative counts as nothing. Neither has purges that had to wait for Redis,
+  /// or that were learnt by catching up.
+  [[nodiscard]] const net::LatencyHistogram& own_propagation() const noexcept { return own_propagation_; }
+  [[nodiscard]] const net::LatencyHistogram& others_propagation() const noexcept { return others_propagation_; }
+  /// The name of this node on the channel.
+  [[nodiscard]] const std::string& node() const noexcept { return node_; }
   [[nodiscard]] const std::string& channel() const noexcept { return parameters_.namespace_key; }
 
  private:
@@ -138,6 +147,8 @@ class PurgeBus {
   std::atomic<std::uint64_t> epochs_{0};
   std::atomic<std::uint64_t> heard_{0};
   std::atomic<std::uint64_t> swept_{0};
+  net::LatencyHistogram own_propagation_;  ///< written on the context's thread
+  net::LatencyHistogram others_propagation_;
 };
 
 /// A random 64-bit number from the system.

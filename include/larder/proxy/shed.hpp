@@ -1,5 +1,6 @@
 #pragma once
 // Requests that are refused with 503 because a limit is reached: which one, by its name.
+#include <cstddef>
 #include <optional>
 #include <string_view>
 
@@ -15,6 +16,8 @@ enum class Shed : unsigned char {
   fill_budget,           ///< no room to put a response together from what is stored and what is missing
   count_                 ///< number of enumerators, not a limit
 };
+
+inline constexpr auto shed_count = static_cast<std::size_t>(Shed::count_);
 
 /// The enumerator's own name ("origin_queue"), for counters and Cache-Status details.
 std::string_view to_string(Shed shed) noexcept;

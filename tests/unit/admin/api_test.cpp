@@ -97,6 +97,12 @@ std::shared_ptr<const policy::RuleSet> rules_with_types() {
   return rules;
 }
 
+WatchParameters sampled_every(milliseconds interval) {
+  WatchParameters watch;
+  watch.sample_interval = interval;
+  return watch;
+}
+
 struct Request {
   std::string_view method = "GET";
   std::string_view target;
@@ -117,15 +123,22 @@ class Node {
       shared_.bus = bus_.get();
     }
     proxy_ = std::make_unique<proxy::Proxy>(shared_, io_, wheel_, pool_, remote_.get(), counters_);
+    collector_ =
+        std::make_unique<Collector>(Sources{.shared = shared_,
+                                            .proxy = *proxy_,
+                                            .workers = {proxy_.get()},
+                                            .sessions = sessions_,
+                                            .started = proxy::wall_clock(),
+                                            .redis_is_in_use = [this] { return remote_ && remote_->is_readable(); },
+                                            .version = "test"});
+    monitor_ = std::make_unique<Monitor>(io_, wheel_, *collector_, watch);
     api_ = std::make_unique<Api>(ApiContext{.token = std::move(token),
                                             .shared = shared_,
                                             .proxy = *proxy_,
-                                            .counters = {&counters_},
-                                            .sessions = sessions_,
-                                            .started = proxy::wall_clock(),
-                                            .is_ready = [this] { return is_ready; },
-                                            .redis_is_in_use = [this] { return remote_ && remote_->is_readable(); },
-                                            .version = "test"});
+                                            .collector = *collector_,
+                                            .monitor = *monitor_,
+                                            .watch = watch,
+                                            .is_ready = [this] { return is_ready; }});
     if (server != nullptr) {
       bus_->start();
       remote_->start();
@@ -136,6 +149,7 @@ class Node {
   ~Node() {
     if (remote_) remote_->stop();
     if (bus_) bus_->stop();
+    monitor_->stop();
     wheel_.stop();
     io_.run_for(milliseconds(20));
   }
@@ -242,7 +256,10 @@ class Node {
     return all;
   }
 
+  void start_monitor() { monitor_->start(); }
+
   bool is_ready = true;
+  WatchParameters watch = sampled_every(milliseconds(20));
 
  private:
   boost::asio::io_context io_{1};
@@ -274,6 +291,8 @@ class Node {
   std::unique_ptr<proxy::PurgeBus> bus_;
   std::unique_ptr<proxy::RemoteStore> remote_;
   std::unique_ptr<proxy::Proxy> proxy_;
+  std::unique_ptr<Collector> collector_;
+  std::unique_ptr<Monitor> monitor_;
   std::unique_ptr<Api> api_;
 };
 
@@ -294,6 +313,59 @@ TEST_CASE("health and readiness need no token") {
   const auto wrong = node.ask({.method = "POST", .target = "/health", .authorization = ""});
   CHECK(wrong.status() == 405);
   CHECK(wrong.has_line("Allow: GET, HEAD"));
+}
+
+TEST_CASE("metrics: the admin token, a token of their own, or none") {
+  Node node;
+  CHECK(node.get("/metrics").status() == 200);
+  CHECK(node.ask({.target = "/metrics", .authorization = ""}).error() == "no_token");
+  node.watch.metrics_token = "scraper";
+  CHECK(node.ask({.target = "/metrics", .authorization = "Bearer scraper"}).status() == 200);
+  CHECK(node.get("/metrics").status() == 200);
+  const auto wrong = node.ask({.target = "/metrics", .authorization = "Bearer other"});
+  CHECK(wrong.error() == "wrong_token");
+  CHECK(wrong.body.find("admin.metrics_token") != std::string::npos);
+  // It opens nothing else.
+  for (const std::string_view target : {"/api/cache/stats", "/api/cache/series", "/api/cache/keys", "/metrics/x"}) {
+    CHECK(node.ask({.target = target, .authorization = "Bearer scraper"}).status() == 401);
+  }
+  node.watch.metrics_token.clear();
+  node.watch.metrics_open = true;
+  CHECK(node.ask({.target = "/metrics", .authorization = ""}).status() == 200);
+  CHECK(node.ask({.target = "/metrics", .authorization = "Bearer other"}).status() == 200);
+  CHECK(node.ask({.target = "/api/cache/stats", .authorization = ""}).status() == 401);
+
+  Node without(nullptr, "");
+  const auto unset = without.ask({.target = "/metrics", .authorization = ""});
+  CHECK(unset.status() == 403);
+  CHECK(unset.body.find("admin.metrics_token") != std::string::npos);
+  without.watch.metrics_token = "scraper";
+  CHECK(without.ask({.target = "/metrics", .authorization = "Bearer scraper"}).status() == 200);
+  CHECK(without.ask({.target = "/api/cache/stats", .authorization = "Bearer scraper"}).status() == 403);
+}
+
+TEST_CASE("metrics are text, for GET and HEAD") {
+  Node node;
+  const auto reply = node.get("/metrics");
+  CHECK(reply.has_line("Content-Type: text/plain; version=0.0.4; charset=utf-8"));
+  CHECK(reply.has_line("Cache-Control: no-store"));
+  CHECK(reply.body.find("\nlarder_worker_responsive{worker=\"0\"} 1\n") != std::string::npos);
+  CHECK(reply.body.find("\nprocess_resident_memory_bytes 0\n") == std::string::npos);
+  CHECK(node.ask({.method = "HEAD", .target = "/metrics"}).status() == 200);
+  CHECK(node.ask({.method = "POST", .target = "/metrics"}).status() == 405);
+}
+
+TEST_CASE("the series grows by what is sampled, and the statistics tell of it") {
+  Node node;
+  CHECK(node.get("/api/cache/series").json()["points"].empty());
+  CHECK(node.get("/api/cache/stats").json()["cache_stats"]["latency"]["window_seconds"] == 0);
+  node.start_monitor();
+  node.run_until([&node] { return node.get("/api/cache/series").json()["points"].size() >= 3; });
+  const auto series = node.get("/api/cache/series").json();
+  CHECK(series["interval_seconds"] == 0.02);
+  REQUIRE(series["points"].size() >= 3);
+  CHECK(series["points"][0]["requests"] == 0);
+  CHECK(series["points"][0]["hit_rate"].is_null());
 }
 
 TEST_CASE("everything else needs the token") {
@@ -319,7 +391,7 @@ TEST_CASE("everything else needs the token") {
 TEST_CASE("unknown paths and wrong methods") {
   Node node;
   CHECK(node.get("/nowhere").status() == 404);
-  CHECK(node.get("/nowhere").json()["endpoints"].size() == 18);
+  CHECK(node.get("/nowhere").json()["endpoints"].size() == 20);
   CHECK(node.ask({.method = "OPTIONS", .target = "*"}).status() == 404);
   const auto wrong = node.get("/api/cache/clear-all");
   CHECK(wrong.status() == 405);

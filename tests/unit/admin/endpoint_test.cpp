@@ -25,6 +25,8 @@ TEST_CASE("route: the table") {
                         {"GET, HEAD", "/health", Endpoint::health, false, ""},
                         {"GET", "/ready", Endpoint::ready, true, ""},
                         {"GET", "/api/cache/stats", Endpoint::stats, true, ""},
+                        {"GET", "/api/cache/series", Endpoint::series, true, ""},
+                        {"HEAD", "/metrics", Endpoint::metrics, true, ""},
                         {"GET", "/api/cache/checks", Endpoint::checks, true, ""},
                         {"GET", "/api/cache/keys", Endpoint::keys, true, ""},
                         {"DELETE", "/api/cache/keys", Endpoint::keys, false, ""},
@@ -62,8 +64,8 @@ TEST_CASE("refusals name what there is") {
   CHECK(unknown.status == 404);
   const auto json = Json::parse(unknown.body);
   CHECK(json["error"] == "unknown_path");
-  CHECK(json["endpoints"].size() == 18);
-  CHECK(json["endpoints"][4] == "GET, HEAD, DELETE /api/cache/entry/{key}");
+  CHECK(json["endpoints"].size() == 20);
+  CHECK(json["endpoints"][6] == "GET, HEAD, DELETE /api/cache/entry/{key}");
   const auto wrong = wrong_method("PATCH", "GET, HEAD");
   CHECK(wrong.status == 405);
   CHECK(wrong.more_lines == "Allow: GET, HEAD\r\n");

@@ -437,5 +437,68 @@ TEST_CASE("LogLevel has names") {
   CHECK(to_string(LogLevel::off) == "off");
 }
 
+TEST_CASE("load: metrics and alerts") {
+  const auto settings = loaded({.config = origin(R"(
+admin: { metrics_token: scraper, metrics_open: true, sample_interval: 1s }
+alerts:
+  webhook: http://alerts.example/larder?key=x
+  webhook_token: t
+  webhook_tries: 2
+  rules:
+    - { name: low, when: hit_rate < 80%, window: 2m, least: 10, for: 30s }
+    - name: redis
+      when: redis_down
+)")});
+  CHECK(settings.watch.metrics_token == "scraper");
+  CHECK(settings.watch.metrics_open);
+  CHECK(settings.watch.sample_interval == std::chrono::seconds(1));
+  CHECK(settings.watch.webhook.server == "http://alerts.example:80");
+  CHECK(settings.watch.webhook.target == "/larder?key=x");
+  CHECK(settings.watch.webhook.tries == 2);
+  REQUIRE(settings.watch.alerts.size() == 2);
+  const auto& low = settings.watch.alerts[0];
+  CHECK(low.window == std::chrono::minutes(2));
+  CHECK(low.lasting == std::chrono::seconds(30));
+  CHECK(low.least == 10);
+  CHECK(admin::describe(settings.watch.alerts[1]) == "redis_down");
+  // Secrets are not shown.
+  for (const auto& setting : show(settings)) {
+    CHECK(setting.value.find("key=x") == std::string::npos);
+    CHECK(setting.value.find("scraper") == std::string::npos);
+  }
+}
+
+TEST_CASE("load: faults of alerts stand at their lines") {
+  const auto text = report(load_case({.config = origin(R"(
+alerts:
+  webhook: https://alerts.example/secret
+  rules:
+    - { name: low, when: hit_rate < 80, window: 2h }
+    - { name: low2, when: hitrate < 80 }
+    - { name: "a b", when: redis_down }
+)")}));
+  CHECK(text.find("dir/larder.yaml:4: alerts.webhook: is not right: TLS to webhooks is not supported") !=
+        std::string::npos);
+  CHECK(text.find("secret") == std::string::npos);
+  CHECK(text.find("dir/larder.yaml:6: window: \"2h\" is not a right value") != std::string::npos);
+  CHECK(text.find("dir/larder.yaml:7: when: there is no measure \"hitrate\", did you mean hit_rate?") !=
+        std::string::npos);
+  CHECK(text.find("dir/larder.yaml:8: name: \"a b\" is no name of an alert") != std::string::npos);
+}
+
+TEST_CASE("load: a window must fit the samples") {
+  const auto faults = [](const std::string& interval, const std::string& window) {
+    return report(load_case(
+        {.config = origin("admin: { sample_interval: " + interval +
+                          " }\nalerts: { rules: [ { name: a, when: errors > 1, window: " + window + " } ] }\n")}));
+  };
+  CHECK(faults("5s", "15m").starts_with("ok:"));
+  CHECK(faults("5s", "5s").starts_with("ok:"));
+  CHECK(faults("5s", "16m").find("the window of the alert \"a\" does not fit") != std::string::npos);
+  CHECK(faults("5s", "1s").find("make it from 5s to 15m") != std::string::npos);
+  CHECK(report(load_case({.config = origin("admin: { token: t, metrics_token: t }\n")}))
+            .find("warning: dir/larder.yaml:2: admin.metrics_token is the same as admin.token") != std::string::npos);
+}
+
 }  // namespace
 }  // namespace larder::config

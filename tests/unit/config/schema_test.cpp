@@ -43,8 +43,9 @@ const json* object_of(const json& root, const json& node) {
 
 void collect(const json& root, const json& node, const std::string& prefix, Names& names) {
   for (const auto& [name, value] : node["properties"].items()) {
+    const bool is_list = value.contains("items");
     const auto* const below = object_of(root, value);
-    if (below != nullptr && below->contains("properties")) {
+    if (!is_list && below != nullptr && below->contains("properties")) {
       CHECK(below->at("additionalProperties") == false);
       collect(root, *below, prefix + name + ".", names);
     } else {

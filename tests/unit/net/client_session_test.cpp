@@ -149,6 +149,47 @@ TEST_CASE("keep-alive, one request after the other") {
   CHECK(site.counters.open.load() == 0);
 }
 
+TEST_CASE("how long exchanges take is counted where the handler says") {
+  Site site;
+  LatencyHistogram at_once;
+  LatencyHistogram others;
+  const auto count_of = [](const LatencyHistogram& histogram) {
+    LatencyTotals totals;
+    histogram.read_into(totals);
+    return totals.count();
+  };
+  const auto handle_at_once = site.handler.answer_at_once;
+  site.handler.answer_at_once = [&, handle_at_once](Exchange& exchange) {
+    exchange.latency = &at_once;
+    return handle_at_once(exchange);
+  };
+  bool counts = true;
+  site.answers["/slow"] = [&](Exchange& exchange) -> Awaitable<void> {
+    exchange.latency = counts ? &others : nullptr;
+    asio::basic_waitable_timer<Clock, asio::wait_traits<Clock>, Executor> timer(site.loop.context.get_executor(), 5ms);
+    (void)co_await timer.async_wait(as_result);
+    reply_plainly(exchange, "slow");
+  };
+  site.open();
+  // All of one read, however many: three at once, one that waits, and one behind it.
+  site.client.send(get("/at-once") + get("/at-once") + get("/at-once") + get("/slow") + get("/at-once"));
+  site.until([&] { return count(site.client.received(), "hit") == 4; });
+  CHECK(count_of(at_once) == 4);
+  CHECK(count_of(others) == 1);
+  LatencyTotals slow;
+  others.read_into(slow);
+  CHECK(slow.sum >= 5ms);
+  LatencyTotals quick;
+  at_once.read_into(quick);
+  // The one behind is counted from when its turn came, not from when it was read.
+  CHECK(quick.quantile(1) < 5ms);
+  counts = false;
+  site.client.take();
+  site.client.send(get("/slow"));
+  site.until_received("slow");
+  CHECK(count_of(others) == 1);
+}
+
 TEST_CASE("a client that ends its sending with its request is answered, and the connection ends") {
   for (const char* target : {"/at-once", "/x"}) {
     CAPTURE(target);

@@ -223,6 +223,14 @@ TEST_CASE("a server that refuses is passed over for a while, unless there is no 
   for (int i = 0; i < 3; ++i) CHECK(alone.acquire().error == Error::origin_unreachable);
   CHECK(alone.pool->counters().connect_failures == 3);
   CHECK(alone.pool->counters().open == 0);
+  // Each server tells of itself.
+  const auto servers = site.pool->servers();
+  REQUIRE(servers.size() == 2);
+  CHECK(servers[0].paused);
+  CHECK(servers[0].open == 0);
+  CHECK_FALSE(servers[1].paused);
+  CHECK(servers[1].authority == "127.0.0.1:" + std::to_string(living.port()));
+  CHECK(servers[1].waiting == 0);
   // It comes back after its pause.
   Site pause({"http://127.0.0.1:" + std::to_string(test::dead_port()), living.url()});
   pause.parameters.failed_server_pause = 1ms;

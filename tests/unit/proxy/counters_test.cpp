@@ -1,6 +1,7 @@
 #include "larder/proxy/counters.hpp"
 
 #include <doctest/doctest.h>
+#include <set>
 #include <thread>
 
 namespace larder::proxy {
@@ -38,6 +39,25 @@ TEST_CASE("one thread counts while another reads") {
   }
   writer.join();
   CHECK(counter.value() == 100000);
+}
+
+TEST_CASE("every outcome has its histogram, and every histogram a name") {
+  CHECK(latency_of(policy::CacheOutcome::hit) == LatencyOf::hit);
+  CHECK(latency_of(policy::CacheOutcome::miss) == LatencyOf::miss);
+  CHECK(latency_of(policy::CacheOutcome::stale) == LatencyOf::stale);
+  CHECK(latency_of(policy::CacheOutcome::revalidated) == LatencyOf::revalidated);
+  CHECK(latency_of(policy::CacheOutcome::bypass) == LatencyOf::bypass);
+  std::set<std::string_view> names;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(LatencyOf::count_); ++i) {
+    names.insert(to_string(static_cast<LatencyOf>(i)));
+  }
+  CHECK(names.size() == static_cast<std::size_t>(LatencyOf::count_));
+  CHECK(to_string(RedisOperation::get) == "get");
+  CHECK(to_string(RedisOperation::set) == "set");
+  CHECK(to_string(RedisOperation::purge) == "purge");
+  // The last selector kind is the last element of what is counted by kind.
+  WorkerCounters counters(0);
+  CHECK(counters.purged_selectors_by.size() == static_cast<std::size_t>(policy::SelectorKind::all) + 1);
 }
 
 }  // namespace

@@ -61,12 +61,15 @@ TEST_CASE("numbers") {
 }
 
 TEST_CASE("push messages") {
-  const auto purge = parse_push("p 7 12 " + encode_payload(some));
+  const auto purge = parse_push("p 7 12 n1@1500000 " + encode_payload(some));
   REQUIRE(purge);
   CHECK(purge->kind == PushMessage::Kind::purge);
   CHECK(purge->epoch == 7);
   CHECK(purge->clock == 12);
   CHECK(purge->selectors == some);
+  CHECK(purge->node == "n1");
+  CHECK(purge->made == std::chrono::system_clock::time_point(1500ms));
+  CHECK_FALSE(parse_push("p 7 12 n1@0 " + encode_payload(some))->made.has_value());
   const auto epoch = parse_push("e 8 0");
   REQUIRE(epoch);
   CHECK(epoch->kind == PushMessage::Kind::epoch);
@@ -76,7 +79,8 @@ TEST_CASE("push messages") {
   CHECK(hello->kind == PushMessage::Kind::hello);
   CHECK(hello->node == "node-1");
   for (const char* bad :
-       {"", "x", "x 1 2", "p", "p 1", "p 1 x ", "p x 1 ", "p 1 2 garbage", "e", "e 1", "e 1 x", "p -1 2 "}) {
+       {"", "x", "x 1 2", "p", "p 1", "p 1 x ", "p x 1 ", "p 1 2 garbage", "p 1 2 n@1 garbage", "p 1 2 ", "p 1 2 n ",
+        "p 1 2 @1 ", "p 1 2 n@ ", "p 1 2 n@-1 ", "p 1 2 n@9007199254740993 ", "e", "e 1", "e 1 x", "p -1 2 n@1 "}) {
     CAPTURE(std::string(bad));
     CHECK(!parse_push(bad));
   }
@@ -142,7 +146,7 @@ struct Server {
   std::pair<std::uint64_t, std::uint64_t> purge(std::string_view run, std::string_view new_epoch,
                                                 const std::vector<Selector>& selectors, std::string_view most = "100") {
     const auto payload = encode_payload(selectors);
-    const auto reply = command({"EVAL", purge_script(), "1", "log", "log", run, new_epoch, most, payload});
+    const auto reply = command({"EVAL", purge_script(), "1", "log", "log", run, new_epoch, most, payload, "node@7000"});
     CAPTURE(reply.text);
     const auto parsed = parse_purge(reply);
     REQUIRE(parsed);
@@ -238,6 +242,8 @@ TEST_CASE("what is purged is pushed") {
   CHECK(purge->epoch == 9);
   CHECK(purge->clock == 1);
   CHECK(purge->selectors == a);
+  CHECK(purge->node == "node");
+  CHECK(purge->made == std::chrono::system_clock::time_point(7ms));
   CHECK(parse_push(pushed[2])->node == "node");
 }
 

@@ -1,0 +1,91 @@
+#include "larder/admin/monitor.hpp"
+
+#include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <exception>
+#include <spdlog/spdlog.h>
+
+#include "larder/admin/webhook.hpp"
+
+namespace larder::admin {
+
+namespace asio = boost::asio;
+using Timer =
+    asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, net::Executor>;
+using Clock = std::chrono::steady_clock;
+
+// Shared with the coroutine, which may outlive the monitor; the references are of no use to it then, and it looks at
+// `is_over` whenever it is resumed.
+struct Monitor::Impl {
+  Impl(asio::io_context& io, net::DeadlineWheel& wheel, Collector& from, const WatchParameters& given)
+      : context(io), collector(from), parameters(given), book(given.alerts), timer(io.get_executor()) {
+    if (!given.webhook.server.empty()) webhook.emplace(io, wheel, given.webhook);
+  }
+
+  static net::Awaitable<void> watch(std::shared_ptr<Impl> self);
+  void judge();
+
+  asio::io_context& context;
+  Collector& collector;
+  const WatchParameters& parameters;
+  Series series;
+  AlertBook book;
+  std::optional<Webhook> webhook;
+  Timer timer;
+  bool is_over = false;
+};
+
+Monitor::Monitor(asio::io_context& context, net::DeadlineWheel& wheel, Collector& collector,
+                 const WatchParameters& parameters)
+    : impl_(std::make_shared<Impl>(context, wheel, collector, parameters)) {}
+
+Monitor::~Monitor() { stop(); }
+
+void Monitor::start() { asio::co_spawn(impl_->context.get_executor(), Impl::watch(impl_), asio::detached); }
+
+void Monitor::stop() noexcept {
+  impl_->is_over = true;
+  impl_->webhook.reset();
+  impl_->timer.cancel();
+}
+
+const Series& Monitor::series() const noexcept { return impl_->series; }
+
+void Monitor::add_to(Statistics& statistics) const {
+  statistics.recent = impl_->series.recent();
+  statistics.alerts = impl_->book.states();
+  if (impl_->webhook) statistics.webhook = impl_->webhook->state();
+}
+
+net::Awaitable<void> Monitor::Impl::watch(std::shared_ptr<Impl> self) {
+  auto next = Clock::now();
+  while (!self->is_over) {
+    try {
+      auto statistics = co_await self->collector.collect();
+      if (self->is_over) co_return;
+      self->series.add(make_sample(statistics, Clock::now(), std::chrono::system_clock::now()));
+      self->judge();
+    } catch (const std::exception& error) {
+      spdlog::error("a sample of the statistics was lost: {}", error.what());
+    }
+    // After a pause of the whole machine it goes on from there, and does not catch up.
+    next = std::max(next + self->parameters.sample_interval, Clock::now());
+    self->timer.expires_at(next);
+    (void)co_await self->timer.async_wait(net::as_result);
+  }
+}
+
+void Monitor::Impl::judge() {
+  for (const auto& change : book.judge(series)) {
+    if (change.begins) {
+      spdlog::warn("[ALERT] {}", describe(change));
+    } else {
+      spdlog::info("[ALERT] {}", describe(change));
+    }
+    if (webhook) webhook->post(to_webhook_body(change));
+  }
+}
+
+}  // namespace larder::admin
