@@ -113,6 +113,8 @@ Api::Api(ApiContext context) : impl_(std::make_unique<Impl>(std::move(context)))
 
 Api::~Api() = default;
 
+void Api::set_token(std::string token) { impl_->context.token = std::move(token); }
+
 net::Handler Api::handler() {
   return {.answer_at_once = [](net::Exchange&) { return false; },
           .answer = [impl = impl_.get()](net::Exchange& exchange) { return impl->answer(exchange); }};
@@ -180,6 +182,11 @@ net::Awaitable<Answer> Api::Impl::respond(net::Exchange& exchange) {
       selectors.push_back(std::get<Selector>(std::move(order)));
       break;
     }
+    case Endpoint::reload: {
+      if (!context.reload) co_return failure(404, "no_reload", "this process has nothing to reload");
+      const auto report = co_await context.reload();
+      co_return to_answer(report, proxy::wall_clock());
+    }
     case Endpoint::clear_all:
       selectors.push_back({SelectorKind::all, {}});
       break;
@@ -218,10 +225,13 @@ net::Awaitable<Api::Impl::BodyOrAnswer> Api::Impl::read_body(net::Exchange& exch
 Answer Api::Impl::health() const { return {.status = 200, .body = "{\"status\":\"healthy\"}\n", .more_lines = {}}; }
 
 Answer Api::Impl::ready() const {
+  if (context.is_draining && context.is_draining()) {
+    return failure(503, "draining", "this process is about to end; send requests elsewhere");
+  }
   if (!context.is_ready || context.is_ready()) {
     return {.status = 200, .body = "{\"status\":\"ready\"}\n", .more_lines = {}};
   }
-  return failure(503, "not_ready", "starting or draining; ask again");
+  return failure(503, "not_ready", "starting; ask again");
 }
 
 Answer Api::Impl::stats() const {
@@ -235,7 +245,7 @@ Answer Api::Impl::stats() const {
                        .bus = shared.bus->state()};
   }
   const Statistics statistics{.rules = *rules,
-                              .totals = add_up(context.counters, rules->routes.size()),
+                              .totals = add_up(context.counters, rules->counted.size()),
                               .memory = shared.memory.counters(),
                               .memory_capacity = shared.memory.parameters().capacity,
                               .redis = redis,

@@ -19,7 +19,7 @@ struct Row {
   std::string_view allow;
 };
 
-constexpr std::array<Row, 8> rows{{
+constexpr std::array<Row, 9> rows{{
     {Endpoint::health, "/health", "/health", "GET, HEAD"},
     {Endpoint::ready, "/ready", "/ready", "GET, HEAD"},
     {Endpoint::stats, "/api/cache/stats", "/api/cache/stats", "GET, HEAD"},
@@ -28,6 +28,7 @@ constexpr std::array<Row, 8> rows{{
     {Endpoint::invalidate_type, "/api/cache/invalidate/", "/api/cache/invalidate/{type}", "POST"},
     {Endpoint::invalidate_pattern, "/api/cache/invalidate-pattern", "/api/cache/invalidate-pattern", "POST"},
     {Endpoint::clear_all, "/api/cache/clear-all", "/api/cache/clear-all", "POST"},
+    {Endpoint::reload, "/api/cache/reload", "/api/cache/reload", "POST"},
 }};
 
 // No cache key is longer: 512 bytes of a base key and an md5 behind it, and each byte may have come percent-encoded.

@@ -34,12 +34,13 @@ Json reasons_json(const std::array<std::uint64_t, size>& counts) {
 }
 
 Json types_json(const Statistics& statistics) {
-  const auto& routes = statistics.rules.routes;
+  // Routes of earlier rules too: what was counted for a type stays counted.
+  const auto& routes = statistics.rules.counted;
   auto json = Json::object();
   for (const auto& type : statistics.rules.types) {
     OutcomeTotals totals{};
     for (std::size_t i = 0; i < std::min(routes.size(), statistics.totals.routes.size()); ++i) {
-      if (routes[i].type != type) continue;
+      if (routes[i].type != type->name) continue;
       for (std::size_t k = 0; k < totals.size(); ++k) totals[k] += statistics.totals.routes[i][k];
     }
     json[type->name] = outcomes_json(totals);
@@ -48,13 +49,12 @@ Json types_json(const Statistics& statistics) {
 }
 
 Json routes_json(const Statistics& statistics) {
-  const auto& routes = statistics.rules.routes;
   auto json = Json::array();
-  for (std::size_t i = 0; i < std::min(routes.size(), statistics.totals.routes.size()); ++i) {
-    const auto& route = routes[i];
+  for (const auto& route : statistics.rules.routes) {
+    if (route.counter >= statistics.totals.routes.size()) continue;
     Json row{{"match", route.match_text}, {"file", route.file}, {"line", route.line}, {"type", nullptr}};
     if (route.type) row["type"] = route.type->name;
-    row.update(outcomes_json(statistics.totals.routes[i]));
+    row.update(outcomes_json(statistics.totals.routes[route.counter]));
     json.push_back(std::move(row));
   }
   return json;

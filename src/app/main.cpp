@@ -18,10 +18,10 @@ spdlog::level::level_enum level_of(larder::config::LogLevel level) {
   return spdlog::level::from_str(std::string(larder::config::to_string(level)));
 }
 
-int serve(larder::config::Settings settings) {
+int serve(larder::config::Settings settings, larder::app::ConfigurationSource source) {
   spdlog::set_level(level_of(settings.log_level));
   try {
-    larder::app::Server server(std::move(settings), LARDER_VERSION);
+    larder::app::Server server(std::move(settings), std::move(source), LARDER_VERSION);
     server.run();
   } catch (const std::exception& error) {
     spdlog::error("cannot start: {}", error.what());
@@ -63,5 +63,5 @@ int main(int argc, char** argv) {
     return 1;
   }
   for (const auto& warning : loaded.warnings) spdlog::warn("{}", larder::config::format(warning));
-  return serve(std::move(*loaded.settings));
+  return serve(std::move(*loaded.settings), {.file = line.config, .overrides = line.overrides});
 }

@@ -61,8 +61,7 @@ std::string changed_head(int status, http::FieldSpan fields, std::string_view ke
 void Proxy::count(const policy::Route* route, policy::CacheOutcome outcome) noexcept {
   counters_.count(outcome);
   if (route == nullptr) return;
-  const auto index = static_cast<std::size_t>(route - shared_.rules->routes.data());
-  counters_.routes[index].outcomes[static_cast<std::size_t>(outcome)].add();
+  counters_.routes[route->counter].outcomes[static_cast<std::size_t>(outcome)].add();
 }
 
 // Fields that only a coroutine can act on.
@@ -76,7 +75,7 @@ bool Proxy::needs_the_story(const http::RequestHead& request) {
 // Finds the route into match_ and makes the canonical request in canonical_; false where no route caches it.
 bool Proxy::name(const http::RequestHead& request) {
   ++named_;
-  shared_.rules->match_cache(request.method, request.path(), match_);
+  terms_->rules->match_cache(request.method, request.path(), match_);
   if (match_.route == nullptr || match_.route->cache_off) return false;
   path_size_ = policy::canonical_request(request, match_, canonical_);
   return true;
@@ -84,7 +83,7 @@ bool Proxy::name(const http::RequestHead& request) {
 
 // May what is stored of it be found under other names too (No-Vary-Search)?
 bool Proxy::has_other_names() const {
-  return path_size_ > 0 && shared_.rules->honour_no_vary_search && !shared_.variances.empty() &&
+  return path_size_ > 0 && terms_->rules->honour_no_vary_search && !shared_.variances.empty() &&
          !shared_.variances.find(std::string_view(canonical_).substr(0, path_size_)).empty();
 }
 
@@ -106,19 +105,19 @@ bool Proxy::answer_at_once(net::Exchange& exchange) {
     return false;
   }
   if (found.needs_decoding || !is_trusted(*found.stored, wall_clock())) return false;
-  if (!serve_if_fresh(exchange, *match_.route, found.stored, "memory")) return false;
+  if (!serve_if_fresh(exchange, *terms_, *match_.route, found.stored, "memory")) return false;
   counters_.requests.add();
   counters_.memory_hits.add();
   return true;
 }
 
 // Serves what a look-up found where it is fresh; this client takes it as it is.
-bool Proxy::serve_if_fresh(net::Exchange& exchange, const policy::Route& route, const store::StoredPtr& stored,
-                           std::string_view tier) {
+bool Proxy::serve_if_fresh(net::Exchange& exchange, const Terms& terms, const policy::Route& route,
+                           const store::StoredPtr& stored, std::string_view tier) {
   const auto& request = exchange.request;
   const auto now = wall_clock();
   policy::RequestCacheControl client;
-  if (shared_.rules->honour_client_directives && request.control.has(http::ControlField::caching)) {
+  if (terms.rules->honour_client_directives && request.control.has(http::ControlField::caching)) {
     client = policy::parse_request_cache_control(request.fields);
   }
   const auto lifetime = stored->lifetime();
@@ -126,7 +125,8 @@ bool Proxy::serve_if_fresh(net::Exchange& exchange, const policy::Route& route, 
     return false;
   }
   count(&route, policy::CacheOutcome::hit);
-  serve_stored(exchange, request, stored, Labels::from_cache(policy::CacheOutcome::hit, lifetime, now, tier), now);
+  serve_stored(exchange, terms, request, stored, Labels::from_cache(policy::CacheOutcome::hit, lifetime, now, tier),
+               now);
   return true;
 }
 
@@ -149,16 +149,16 @@ std::optional<policy::CacheKey> Proxy::key_to_ask_redis_for(const net::Exchange&
 }
 
 // The short way of a plain hit in Redis. All else takes the long way, which does not ask Redis again.
-Proxy::Awaitable<void> Proxy::ask_redis_first(net::Exchange& exchange, policy::CacheKey key,
+Proxy::Awaitable<void> Proxy::ask_redis_first(net::Exchange& exchange, TermsPtr terms, policy::CacheKey key,
                                               const policy::Route& route) {
   const auto until = remote_->deadline_from_now();
   auto found = co_await remote_->find(key.key, key.canonical, exchange.request.fields, until);
-  if (found.stored && !found.needs_decoding && serve_if_fresh(exchange, route, found.stored, "redis")) {
+  if (found.stored && !found.needs_decoding && serve_if_fresh(exchange, *terms, route, found.stored, "redis")) {
     counters_.redis_hits.add();
     (void)shared_.memory.insert(found.stored, found.stored->stamp().sequence);
     co_return;
   }
-  const auto transaction = make_end_to_end_transaction(exchange);
+  const auto transaction = make_end_to_end_transaction(terms, exchange);
   transaction->found_in_redis = std::move(found);
   co_await get(exchange, transaction);
 }
@@ -188,15 +188,15 @@ store::StoredPtr Proxy::acceptable_form(const Transaction& transaction, const st
   return store::StoredResponse::make(std::move(plain));
 }
 
-void Proxy::serve_stored(net::Exchange& exchange, const http::RequestHead& request, const store::StoredPtr& stored,
-                         const Labels& labels, policy::TimePoint now) {
+void Proxy::serve_stored(net::Exchange& exchange, const Terms& terms, const http::RequestHead& request,
+                         const store::StoredPtr& stored, const Labels& labels, policy::TimePoint now) {
   // Only these look at the stored fields; else the head leaves as it is.
   const bool may_be_conditional =
       request.control.has(http::ControlField::cache_conditions) && http::has_cache_preconditions(request.fields);
   const bool may_be_range =
       request.control.has(http::ControlField::range) && http::find(request.fields, "Range") != nullptr;
   const bool needs_fields =
-      !stored->is_complete() || may_be_conditional || may_be_range || shared_.rules->forward_targeted_fields;
+      !stored->is_complete() || may_be_conditional || may_be_range || terms.rules->forward_targeted_fields;
   const auto fields = needs_fields ? stored->fields() : store::StoredFields{};
   const auto* const extent = stored->extent();
   const auto status = stored->status();
@@ -205,7 +205,7 @@ void Proxy::serve_stored(net::Exchange& exchange, const http::RequestHead& reque
   complete.key = {};
   complete.stored_key = stored->base_key();
   append_labels(lines_, complete);
-  if (shared_.rules->forward_targeted_fields) {
+  if (terms.rules->forward_targeted_fields) {
     for (const auto& field : fields.span()) {
       if (policy::is_targeted_field(field.name)) append_field(lines_, field.name, field.value);
     }

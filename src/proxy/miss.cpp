@@ -141,7 +141,7 @@ Proxy::Awaitable<void> Proxy::go_alone(net::Exchange& exchange, TransactionPtr t
   auto labels = Labels::from_origin(*transaction);
   labels.detail = policy::to_string(policy::NotStored::fill_budget);
   const auto* content = transaction->content ? &*transaction->content : nullptr;
-  return relay(exchange, transaction->request, labels, &transaction->route(), content);
+  return relay(exchange, *transaction->terms, transaction->request, labels, &transaction->route(), content);
 }
 
 bool Proxy::asks_redis(const Transaction& transaction) const noexcept {
@@ -237,7 +237,7 @@ Proxy::Awaitable<void> Proxy::deliver(std::shared_ptr<Leading> shared_leading) {
       reply_with_failure(*exchange, response, labels);
       co_return;
     }
-    co_await relay_response(*exchange, response, labels);
+    co_await relay_response(*exchange, *transaction->terms, response, labels);
     co_return;
   }
 
@@ -267,7 +267,7 @@ std::optional<policy::NotReused> Proxy::is_lately_unstorable(const net::Exchange
 }
 
 // Asks for this client only, and makes a fill of it when the answer proves storable, as go_alone() would.
-Proxy::Awaitable<void> Proxy::pass(net::Exchange& exchange, policy::NotReused why, std::string key,
+Proxy::Awaitable<void> Proxy::pass(net::Exchange& exchange, TermsPtr terms, policy::NotReused why, std::string key,
                                    const policy::Route& route) {
   counters_.count(why);
   counters_.fills.add();
@@ -278,7 +278,7 @@ Proxy::Awaitable<void> Proxy::pass(net::Exchange& exchange, policy::NotReused wh
   const auto stamp = shared_.log.stamp();
   const auto request_time = wall_clock();
   OriginResponse response;
-  co_await fetch(origins_, origin_request(&exchange, request, exchange.client_address), response);
+  co_await fetch(origins_, origin_request(&exchange, *terms, request, exchange.client_address), response);
   Labels labels;
   labels.outcome = policy::CacheOutcome::miss;
   labels.key = key;
@@ -291,7 +291,7 @@ Proxy::Awaitable<void> Proxy::pass(net::Exchange& exchange, policy::NotReused wh
     co_return;
   }
   if (response.head.status == 101) {
-    co_await relay_upgraded(exchange, response);  // nobody has asked for it, which it says
+    co_await relay_upgraded(exchange, *terms, response);  // nobody has asked for it, which it says
     co_return;
   }
   const auto response_time = wall_clock();
@@ -303,7 +303,7 @@ Proxy::Awaitable<void> Proxy::pass(net::Exchange& exchange, policy::NotReused wh
   if (refusal == policy::NotStored::none) {
     if (auto fill = shared_.fills.unlisted(stamp)) {
       const auto leading = std::make_shared<Leading>(shared_.fills, &exchange,
-                                                     make_transaction(request, exchange.client_address, std::nullopt),
+                                                     make_transaction(terms, request, exchange.client_address, std::nullopt),
                                                      std::string(), std::move(fill));
       leading->transaction->reason = why;
       leading->request_time = request_time;
@@ -317,7 +317,7 @@ Proxy::Awaitable<void> Proxy::pass(net::Exchange& exchange, policy::NotReused wh
   counters_.count(refusal);
   count(&route, labels.outcome);
   labels.detail = policy::to_string(refusal);
-  co_await relay_response(exchange, response, labels);
+  co_await relay_response(exchange, *terms, response, labels);
 }
 
 // Serves a stored response to the followers, unless they were told to go on alone, and to our own client, if any.
@@ -336,7 +336,7 @@ void Proxy::serve(Leading& leading, const store::StoredPtr& stored, policy::Cach
   }
   count(&t.route(), outcome);
   const auto form = acceptable_form(t, stored);
-  serve_stored(*leading.exchange, t.request, form ? form : stored, labels, now);
+  serve_stored(*leading.exchange, *t.terms, t.request, form ? form : stored, labels, now);
 }
 
 void Proxy::serve_found_in_redis(Leading& leading) {
@@ -360,7 +360,8 @@ OriginRequest Proxy::next_question(Leading& leading, bool is_first) {
   leading.request_time = wall_clock();
   auto request = t.request;
   request.fields = leading.question.fields;
-  auto origin = origin_request(leading.exchange, request, t.client_address, t.content ? &*t.content : nullptr);
+  auto origin =
+      origin_request(leading.exchange, *t.terms, request, t.client_address, t.content ? &*t.content : nullptr);
   origin.on_connection = nullptr;  // a fill goes on without its leader's client
   return origin;
 }
@@ -558,7 +559,7 @@ void Proxy::finish_fill(Leading& leading) {
     parts.reason = head->reason;
     parts.body = std::move(body);
     stored = store::StoredResponse::make(std::move(parts));
-    (void)keep(stored, fill->stamp());
+    (void)keep(t, stored, fill->stamp());
     supersede(t, *stored);
   }
   leading.leadership.complete(std::move(stored), leading.response.lease.connection().trailers());
@@ -635,7 +636,7 @@ void Proxy::reply_with_failure_of_fill(net::Exchange& exchange, const Transactio
     const auto stale = Labels::from_cache(policy::CacheOutcome::stale, t.stale->lifetime(), now, {});
     count(&t.route(), stale.outcome);
     const auto form = acceptable_form(t, t.stale);
-    serve_stored(exchange, t.request, form ? form : t.stale, stale, now);
+    serve_stored(exchange, *t.terms, t.request, form ? form : t.stale, stale, now);
     return;
   }
   OriginResponse failure;
@@ -667,7 +668,7 @@ Proxy::Followed Proxy::serve_answer_of_fill(net::Exchange& exchange, const Trans
   answer.collapsed = labels.collapsed;
   if (view.outcome == policy::CacheOutcome::revalidated) answer.forward = labels.forward;
   count(&t.route(), answer.outcome);
-  serve_stored(exchange, t.request, form, answer, now);
+  serve_stored(exchange, *t.terms, t.request, form, answer, now);
   return Followed::replied;
 }
 
@@ -700,12 +701,12 @@ bool Proxy::begin_reply_from_fill(net::Exchange& exchange, const Transaction& tr
   // What no-cache="..." and private="..." list is for the leader's client alone, and is not stored.
   const bool is_whole_head = !leads || !policy::lists_fields(view.head->fields);
   if (labels.stored && is_whole_head) {
-    serve_stored(exchange, t.request, view.stored, labels, now);
+    serve_stored(exchange, *t.terms, t.request, view.stored, labels, now);
     return false;
   }
   auto fields = http::FieldList::view_of(leads ? view.head->fields : view.head->shared_fields);
   fields.remove("Age");  // written anew among the labels
-  hide_targeted_fields(fields);
+  hide_targeted_fields(*t.terms, fields);
   http::ResponseHead head{
       .status = view.head->status, .reason = view.head->reason, .version = http::Version::http_1_1, .fields = fields};
   lines_.clear();

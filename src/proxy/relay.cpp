@@ -19,15 +19,15 @@ constexpr std::size_t short_piece = 4UL << 10;
 
 // `request`: as the client sent it, but with the fields that the origin is sent. What it and the others point at
 // outlives the fetch.
-OriginRequest Proxy::origin_request(net::Exchange* exchange, const http::RequestHead& request,
+OriginRequest Proxy::origin_request(net::Exchange* exchange, const Terms& terms, const http::RequestHead& request,
                                     std::string_view client_address, const std::string* content) const {
   OriginRequest origin;
   origin.head = request;
   origin.forward = {.via = via_.of(request.version),
                     .client_address = client_address,
-                    .trust_forwarded = shared_.trust_forwarded,
+                    .trust_forwarded = terms.trust_forwarded,
                     .expects_continue = false};
-  origin.preserve_host = shared_.preserve_host;
+  origin.preserve_host = terms.preserve_host;
   if (content != nullptr) {
     origin.content = *content;
     origin.framing = {.present = true, .length = content->size()};
@@ -61,10 +61,10 @@ OriginRequest Proxy::origin_request(net::Exchange* exchange, const http::Request
   return origin;
 }
 
-Proxy::Awaitable<void> Proxy::relay(net::Exchange& exchange, const http::RequestHead& request, Labels labels,
-                                    const policy::Route* route, const std::string* content) {
+Proxy::Awaitable<void> Proxy::relay(net::Exchange& exchange, const Terms& terms, const http::RequestHead& request,
+                                    Labels labels, const policy::Route* route, const std::string* content) {
   count(route, labels.outcome);
-  const auto origin = origin_request(&exchange, request, exchange.client_address, content);
+  const auto origin = origin_request(&exchange, terms, request, exchange.client_address, content);
   OriginResponse response;
   co_await fetch(origins_, origin, response);
   if (response.error) {
@@ -73,21 +73,21 @@ Proxy::Awaitable<void> Proxy::relay(net::Exchange& exchange, const http::Request
     co_return;
   }
   if (response.head.status == 101) {
-    co_await relay_upgraded(exchange, response);
+    co_await relay_upgraded(exchange, terms, response);
     co_return;
   }
-  co_await relay_response(exchange, response, labels);
+  co_await relay_response(exchange, terms, response, labels);
   co_await end_upload(response, exchange.body);
 }
 
 // Streams the response piece by piece; the client's pace is the origin's pace. `copy` gets what it has room for; it is
 // the whole body where response.error is none and it was not cut.
-Proxy::Awaitable<void> Proxy::relay_response(net::Exchange& exchange, OriginResponse& response, const Labels& labels,
-                                             BodyCopy* copy) {
+Proxy::Awaitable<void> Proxy::relay_response(net::Exchange& exchange, const Terms& terms, OriginResponse& response,
+                                             const Labels& labels, BodyCopy* copy) {
   auto& connection = response.lease.connection();
   auto head = response.head;
   auto fields = response_fields(head, via_.of(head.version), wall_clock());
-  hide_targeted_fields(fields);
+  hide_targeted_fields(terms, fields);
   head.fields = fields;
   auto complete = labels;
   complete.forward_status = head.status;
@@ -141,12 +141,12 @@ Proxy::Awaitable<void> Proxy::relay_response(net::Exchange& exchange, OriginResp
   exchange.on_client_gone = nullptr;
 }
 
-void Proxy::hide_targeted_fields(http::FieldList& fields) const {
-  if (shared_.rules->forward_targeted_fields) return;
+void Proxy::hide_targeted_fields(const Terms& terms, http::FieldList& fields) {
+  if (terms.rules->forward_targeted_fields) return;
   fields.remove_if([](const http::Field& field) { return policy::is_targeted_field(field.name); });
 }
 
-Proxy::Awaitable<void> Proxy::relay_upgraded(net::Exchange& exchange, OriginResponse& response) {
+Proxy::Awaitable<void> Proxy::relay_upgraded(net::Exchange& exchange, const Terms& terms, OriginResponse& response) {
   auto& connection = response.lease.connection();
   auto head = response.head;
   auto fields = response_fields(head, via_.of(head.version), wall_clock());
@@ -171,7 +171,7 @@ Proxy::Awaitable<void> Proxy::relay_upgraded(net::Exchange& exchange, OriginResp
     co_return;
   }
   co_await net::relay_tunnel(*client, from_client, connection.stream(), connection.already_read(), wheel_,
-                             shared_.tunnel_idle_timeout);
+                             terms.tunnel_idle_timeout);
   connection.close();
 }
 

@@ -275,6 +275,7 @@ void RemoteStore::insert(store::StoredPtr stored) {
     return;
   }
   encoding_bytes_.fetch_add(size, std::memory_order_relaxed);
+  owed_.fetch_add(1, std::memory_order_relaxed);
   asio::post(encoding_, [this, stored = std::move(stored), ttl, size] {
     auto key = std::make_shared<std::string>(stored->key());
     auto record = std::make_shared<std::string>(store::encode(*stored, parameters_.codec));
@@ -295,6 +296,8 @@ void RemoteStore::insert(store::StoredPtr stored) {
     asio::post(context_, [this, key, record, other_key, marker_key, marker, ttl, size] {
       encoding_bytes_.fetch_sub(size, std::memory_order_relaxed);
       if (stopped_) return;
+      // Counted one by one from here on.
+      owed_.fetch_add((marker ? 1U : 0U) + (other_key ? 1U : 0U), std::memory_order_relaxed);
       if (marker) write(marker_key, marker, ttl, parameters_.tries, parameters_.retry_first);
       if (other_key) write(other_key, record, ttl, parameters_.tries, parameters_.retry_first);
       write(key, record, ttl, parameters_.tries, parameters_.retry_first);
@@ -309,10 +312,13 @@ void RemoteStore::write(std::shared_ptr<std::string> key, std::shared_ptr<std::s
       {"SET", *key, *record, "EX", ttl}, background_deadline,
       [this, key, record, ttl_seconds, tries_left, pause](const boost::system::result<redis::Reply>& reply) {
         if (stopped_) return;
-        if (reply && !reply->is_error()) return;
-        failed("SET", reply ? reply->text : reply.error().message());
+        const bool is_written = reply && !reply->is_error();
+        if (!is_written) failed("SET", reply ? reply->text : reply.error().message());
         // A refusal (OOM, READONLY) will be one again; a broken connection may be back soon.
-        if (reply || tries_left <= 1) return;
+        if (reply || tries_left <= 1) {
+          owed_.fetch_sub(1, std::memory_order_relaxed);
+          return;
+        }
         auto timer = std::make_shared<asio::steady_timer>(context_, pause);
         timer->async_wait([this, timer, key, record, ttl_seconds, tries_left, pause](auto error) {
           if (!error && !stopped_) write(key, record, ttl_seconds, tries_left - 1, pause * 2);

@@ -20,7 +20,19 @@ Proxy::Proxy(Shared& shared, boost::asio::io_context& context, net::DeadlineWhee
       origins_(origins),
       remote_(remote),
       counters_(counters),
-      via_(shared.cache.node_name) {}
+      via_(shared.cache.node_name),
+      terms_(std::make_shared<const Terms>(Terms{.rules = shared.rules,
+                                                 .other_rules = nullptr,
+                                                 .trust_forwarded = shared.trust_forwarded,
+                                                 .preserve_host = shared.preserve_host,
+                                                 .tunnel_idle_timeout = shared.tunnel_idle_timeout})) {}
+
+void Proxy::adopt(TermsPtr terms) {
+  counters_.routes.grow(terms->rules->counted.size());
+  match_ = {};  // it points into the rules before
+  ++named_;     // and nobody goes on from there
+  terms_ = std::move(terms);
+}
 
 net::Handler Proxy::handler() {
   return {.answer_at_once = [this](net::Exchange& exchange) { return answer_at_once(exchange); },
@@ -59,7 +71,7 @@ bool pass_max_forwards(std::string_view method, http::FieldList& fields) {
 }  // namespace
 
 bool Proxy::is_trusted(const store::StoredResponse& stored, policy::TimePoint now) const noexcept {
-  if (shared_.bus == nullptr) return true;
+  if (shared_.bus == nullptr) return !shared_.is_doubled.load(std::memory_order_relaxed);
   switch (shared_.bus->trust()) {
     case Trust::whole:
       return true;
@@ -92,9 +104,11 @@ bool Proxy::is_confirmed_by(const store::StoredResponse& stored, http::FieldSpan
 Proxy::Awaitable<void> Proxy::answer(net::Exchange& exchange) {
   counters_.requests.add();
   if (const auto why = is_lately_unstorable(exchange)) {
-    return pass(exchange, *why, policy::cache_key(exchange.request, match_, canonical_), *match_.route);
+    return pass(exchange, terms_, *why, policy::cache_key(exchange.request, match_, canonical_), *match_.route);
   }
-  if (auto key = key_to_ask_redis_for(exchange)) return ask_redis_first(exchange, std::move(*key), *match_.route);
+  if (auto key = key_to_ask_redis_for(exchange)) {
+    return ask_redis_first(exchange, terms_, std::move(*key), *match_.route);
+  }
   // From here on only end-to-end fields count, for the key as for the origin.
   auto fields = http::FieldList::view_of(exchange.request.fields);
   http::remove_hop_by_hop(fields);
@@ -103,7 +117,7 @@ Proxy::Awaitable<void> Proxy::answer(net::Exchange& exchange) {
   auto reason = policy::NotReused::method;
   const policy::Route* route = nullptr;
   if (request.method == "GET" || request.method == "HEAD") {
-    route = shared_.rules->match_cache(request.method, request.path()).route;
+    route = terms_->rules->match_cache(request.method, request.path()).route;
     if (route == nullptr) {
       reason = policy::NotReused::no_route;
     } else if (route->cache_off) {
@@ -113,14 +127,14 @@ Proxy::Awaitable<void> Proxy::answer(net::Exchange& exchange) {
     } else if (exchange.body != nullptr || http::has_origin_preconditions(fields)) {
       reason = policy::NotReused::expectation;
     } else {
-      return get(exchange, make_transaction(request, exchange.client_address, std::nullopt));
+      return get(exchange, make_transaction(terms_, request, exchange.client_address, std::nullopt));
     }
   }
-  return answer_uncached(exchange, std::move(fields), route, reason);
+  return answer_uncached(exchange, terms_, std::move(fields), route, reason);
 }
 
 // All but GET and HEAD, and what of these the cache has no part in, for that reason.
-Proxy::Awaitable<void> Proxy::answer_uncached(net::Exchange& exchange, http::FieldList fields,
+Proxy::Awaitable<void> Proxy::answer_uncached(net::Exchange& exchange, TermsPtr terms, http::FieldList fields,
                                               const policy::Route* route, policy::NotReused reason) {
   const bool passes = pass_max_forwards(exchange.request.method, fields);
   auto request = exchange.request;
@@ -130,7 +144,7 @@ Proxy::Awaitable<void> Proxy::answer_uncached(net::Exchange& exchange, http::Fie
     co_return;
   }
   if (request.method == "QUERY") {
-    route = shared_.rules->match_cache(request.method, request.path()).route;
+    route = terms->rules->match_cache(request.method, request.path()).route;
     const bool is_small = exchange.body == nullptr || exchange.body->length().value_or(0) <= largest_query;
     if (route == nullptr) {
       reason = policy::NotReused::no_route;
@@ -139,11 +153,11 @@ Proxy::Awaitable<void> Proxy::answer_uncached(net::Exchange& exchange, http::Fie
     } else if (!is_small || exchange.expects_continue || http::has_origin_preconditions(fields)) {
       reason = policy::NotReused::expectation;
     } else {
-      co_await query(exchange, request, route);
+      co_await query(exchange, terms, request, route);
       co_return;
     }
   } else if (!http::is_safe(request.method)) {
-    co_await write(exchange, request);
+    co_await write(exchange, terms, request);
     co_return;
   }
   counters_.count(reason);
@@ -151,22 +165,25 @@ Proxy::Awaitable<void> Proxy::answer_uncached(net::Exchange& exchange, http::Fie
   labels.outcome = policy::CacheOutcome::bypass;
   labels.forward = forward_reason(reason);
   labels.detail = policy::to_string(reason);
-  co_await relay(exchange, request, labels, route);
+  co_await relay(exchange, *terms, request, labels, route);
 }
 
 // Of a GET or HEAD without a body.
-Proxy::TransactionPtr Proxy::make_end_to_end_transaction(const net::Exchange& exchange) const {
+Proxy::TransactionPtr Proxy::make_end_to_end_transaction(const TermsPtr& terms, const net::Exchange& exchange) const {
   auto fields = http::FieldList::view_of(exchange.request.fields);
   http::remove_hop_by_hop(fields);
   auto request = exchange.request;
   request.fields = fields;
-  return make_transaction(request, exchange.client_address, std::nullopt);
+  return make_transaction(terms, request, exchange.client_address, std::nullopt);
 }
 
-Proxy::TransactionPtr Proxy::make_transaction(const http::RequestHead& request, std::string_view client_address,
+Proxy::TransactionPtr Proxy::make_transaction(const TermsPtr& terms, const http::RequestHead& request,
+                                              std::string_view client_address,
                                               std::optional<std::string> content) const {
   auto transaction = std::make_shared<Transaction>();
   auto& t = *transaction;
+  t.terms = terms;
+  const auto& rules = *terms->rules;
   t.method = request.method;
   t.target = request.target;
   t.scheme = request.scheme;
@@ -180,9 +197,9 @@ Proxy::TransactionPtr Proxy::make_transaction(const http::RequestHead& request, 
                .version = request.version,
                .fields = t.fields};
   // Matched again, because captures are views into the path.
-  t.match = shared_.rules->match_cache(t.method, t.request.path());
+  t.match = rules.match_cache(t.method, t.request.path());
   if (t.route().key_has_host) t.origin = http::origin_text(t.scheme, t.authority);
-  if (shared_.rules->honour_client_directives) t.client = policy::parse_request_cache_control(t.fields);
+  if (rules.honour_client_directives) t.client = policy::parse_request_cache_control(t.fields);
   t.purge_target = policy::purge_target(t.request, t.route());
   t.path_size = policy::canonical_request(t.request, t.match, t.key.canonical);
   t.key.key = policy::cache_key(t.request, t.match, t.key.canonical);
@@ -190,7 +207,7 @@ Proxy::TransactionPtr Proxy::make_transaction(const http::RequestHead& request, 
     policy::add_query_content(t.key, t.fields, *content);
     t.content = std::move(content);
   }
-  if (t.content || !shared_.rules->honour_no_vary_search) t.path_size = 0;
+  if (t.content || !rules.honour_no_vary_search) t.path_size = 0;
   if (t.path_size > 0 && !shared_.variances.empty()) {
     const auto path = std::string_view(t.key.canonical).substr(0, t.path_size);
     for (const auto& variance : shared_.variances.find(path)) t.varied_keys.push_back(key_under(t, variance));
@@ -243,7 +260,7 @@ bool Proxy::serve_if_usable(net::Exchange& exchange, const TransactionPtr& trans
   const auto outcome = reuse.use == policy::Use::serve ? policy::CacheOutcome::hit : policy::CacheOutcome::stale;
   const auto labels = Labels::from_cache(outcome, lifetime, now, tier);
   count(&t.route(), labels.outcome);
-  serve_stored(exchange, t.request, form, labels, now);
+  serve_stored(exchange, *t.terms, t.request, form, labels, now);
   if (reuse.use == policy::Use::serve_stale_and_revalidate) {
     t.stale = stored;
     refresh_in_background(transaction);
@@ -260,7 +277,8 @@ Proxy::Awaitable<void> Proxy::get(net::Exchange& exchange, TransactionPtr transa
     if (current) current = co_await remote_->confirm_clock(t.redis_until);
   }
   t.may_ask_redis = current && remote_ != nullptr && !t.found_in_redis;
-  t.may_join = current && (shared_.bus == nullptr || shared_.bus->trust() == Trust::whole);
+  t.may_join = current && (shared_.bus == nullptr ? !shared_.is_doubled.load(std::memory_order_relaxed)
+                                                  : shared_.bus->trust() == Trust::whole);
   // The plain look-up has counted the hit already, except where there was none.
   auto found = find_in_memory(t, shared_.coherence == Coherence::strict || !t.varied_keys.empty());
   if (found.stored && (!current || !is_trusted(*found.stored, wall_clock()))) {
@@ -309,7 +327,7 @@ Proxy::Awaitable<void> Proxy::get(net::Exchange& exchange, TransactionPtr transa
     counters_.count(policy::NotStored::request_no_store);
     auto labels = Labels::from_origin(t);
     labels.detail = policy::to_string(policy::NotStored::request_no_store);
-    co_await relay(exchange, t.request, labels, &t.route(), t.content ? &*t.content : nullptr);
+    co_await relay(exchange, *t.terms, t.request, labels, &t.route(), t.content ? &*t.content : nullptr);
     co_return;
   }
   co_await miss(exchange, transaction);
@@ -340,7 +358,7 @@ class ResumedBody final : public net::RequestBody {
 }  // namespace
 
 // QUERY is a GET whose content is part of the key (RFC 10008 §2.7). What is too large for a key is relayed.
-Proxy::Awaitable<void> Proxy::query(net::Exchange& exchange, const http::RequestHead& request,
+Proxy::Awaitable<void> Proxy::query(net::Exchange& exchange, const TermsPtr& terms, const http::RequestHead& request,
                                     const policy::Route* route) {
   std::string content;
   while (exchange.body != nullptr) {
@@ -360,10 +378,10 @@ Proxy::Awaitable<void> Proxy::query(net::Exchange& exchange, const http::Request
     Labels labels;
     labels.forward = forward_reason(policy::NotReused::expectation);
     labels.detail = policy::to_string(policy::NotReused::expectation);
-    co_await relay(exchange, request, labels, route);
+    co_await relay(exchange, *terms, request, labels, route);
     co_return;
   }
-  auto transaction = make_transaction(request, exchange.client_address, std::move(content));
+  auto transaction = make_transaction(terms, request, exchange.client_address, std::move(content));
   co_await get(exchange, std::move(transaction));
 }
 

@@ -1,5 +1,6 @@
 // Unsafe requests: relayed, and what they made stale purged before the client learns that they were carried out.
 #include <algorithm>
+#include <array>
 
 #include "larder/http/target.hpp"
 #include "larder/net/error.hpp"
@@ -15,28 +16,30 @@ namespace {
 constexpr std::uint64_t whole_answer = 32UL << 10;
 }  // namespace
 
-std::vector<policy::Selector> Proxy::selectors_of(const http::RequestHead& request,
-                                                  const http::ResponseHead* response) const {
-  std::vector<policy::Selector> selectors;
+namespace {
+
+// What a write makes stale under these rules.
+void add_selectors(const policy::RuleSet& rules, bool preserves_host, const http::RequestHead& request,
+                   const http::ResponseHead* response, std::vector<policy::Selector>& selectors) {
   const auto add = [&selectors](policy::Selector selector) {
     if (std::ranges::find(selectors, selector) == selectors.end()) selectors.push_back(std::move(selector));
   };
   const auto origin = http::origin_text(request.scheme, request.authority);
   // An origin that is not told the client's Host is the same under all of them.
-  const bool is_for_all_hosts = shared_.rules->shares_hosts() || !shared_.preserve_host;
+  const bool is_for_all_hosts = rules.shares_hosts() || !preserves_host;
   const auto add_target = [&](const std::string& target) {
     add({policy::SelectorKind::target, origin + target});
     if (is_for_all_hosts) add({policy::SelectorKind::target, target});
   };
   // RFC 9111 §4.4 has errors invalidate nothing; a ttl of the rules makes us, not the origin, answer for what is
   // stored.
-  const bool is_doubtful = response != nullptr && response->status >= 400 && !shared_.rules->failed_writes_purge;
+  const bool is_doubtful = response != nullptr && response->status >= 400 && !rules.failed_writes_purge;
   for (const auto& target : policy::invalidated_targets(request, response)) {
     if (is_doubtful) {
-      const auto match = shared_.rules->match_cache("GET", std::string_view(target).substr(0, target.find('?')));
+      const auto match = rules.match_cache("GET", std::string_view(target).substr(0, target.find('?')));
       if (match.route != nullptr && !match.route->store.ttl) continue;
     }
-    if (shared_.rules->honour_no_vary_search) {
+    if (rules.honour_no_vary_search) {
       add({policy::SelectorKind::tag, policy::varied_path_tag(target.substr(0, target.find('?')))});
     }
     add_target(target);
@@ -45,20 +48,42 @@ std::vector<policy::Selector> Proxy::selectors_of(const http::RequestHead& reque
       auto reader = request;
       reader.method = method;
       reader.target = target;
-      const auto match = shared_.rules->match_cache(reader.method, reader.path());
+      const auto match = rules.match_cache(reader.method, reader.path());
       if (match.route != nullptr && !match.route->cache_off) add_target(policy::purge_target(reader, *match.route));
     }
   }
-  for (auto& selector : shared_.rules->purges(request)) add(std::move(selector));
-  if (response == nullptr) return selectors;
+  for (auto& selector : rules.purges(request)) add(std::move(selector));
+  if (response == nullptr) return;
   const auto groups = policy::invalidated_groups(response->fields);
-  if (groups.overflow) return {{policy::SelectorKind::all, {}}};
+  if (groups.overflow) {
+    add({policy::SelectorKind::all, {}});
+    return;
+  }
   for (const auto& group : groups.names) {
-    selectors.push_back({policy::SelectorKind::tag, policy::group_tag(request.scheme, request.authority, group)});
-    if (shared_.rules->shares_hosts()) {
-      selectors.push_back({policy::SelectorKind::tag, policy::group_tag({}, {}, group)});
+    add({policy::SelectorKind::tag, policy::group_tag(request.scheme, request.authority, group)});
+    if (rules.shares_hosts()) add({policy::SelectorKind::tag, policy::group_tag({}, {}, group)});
+  }
+}
+
+}  // namespace
+
+// While the rules are replaced, what is stored may be of the old ones or of the new ones, whichever the write itself
+// began with: then it makes stale what any of them says.
+std::vector<policy::Selector> Proxy::selectors_of(const Terms& terms, const http::RequestHead& request,
+                                                  const http::ResponseHead* response) const {
+  std::vector<policy::Selector> selectors;
+  std::array<const policy::RuleSet*, 4> done{};
+  auto end = done.begin();
+  for (const auto* each : {&terms, terms_.get()}) {
+    for (const auto* rules : {each->rules.get(), each->other_rules.get()}) {
+      if (rules == nullptr || std::find(done.begin(), end, rules) != end) continue;
+      *end++ = rules;
+      add_selectors(*rules, terms.preserve_host && terms_->preserve_host, request, response, selectors);
     }
   }
+  const bool is_everything =
+      std::ranges::any_of(selectors, [](const auto& one) { return one.kind == policy::SelectorKind::all; });
+  if (is_everything) return {{policy::SelectorKind::all, {}}};
   return selectors;
 }
 
@@ -75,13 +100,13 @@ Proxy::Awaitable<bool> Proxy::purge(std::vector<policy::Selector> selectors) {
 // RFC 9110 §9.3.3: the answer to a POST may be reused for a GET of its target. `before`: the stamp from before the POST
 // went to the origin; `delivered`: its own purge has a place in the fleet's order. That must be the only purge since,
 // or another write might be newer than this answer.
-void Proxy::keep_answer_to_post(const http::RequestHead& request, const http::ResponseHead& head, std::string body,
-                                std::string_view client_address, const store::PurgeStamp& before, bool delivered,
-                                policy::TimePoint request_time, policy::TimePoint response_time) {
+void Proxy::keep_answer_to_post(const TermsPtr& terms, const http::RequestHead& request, const http::ResponseHead& head,
+                                std::string body, std::string_view client_address, const store::PurgeStamp& before,
+                                bool delivered, policy::TimePoint request_time, policy::TimePoint response_time) {
   const auto stamp = shared_.log.stamp();
   auto as_get = request;
   as_get.method = "GET";
-  const auto match = shared_.rules->match_cache(as_get.method, as_get.path());
+  const auto match = terms->rules->match_cache(as_get.method, as_get.path());
   if (match.route == nullptr || match.route->cache_off) return;
   const auto& rule = match.route->store;
   const auto lifetime = policy::compute_lifetime(head, rule, request_time, response_time);
@@ -94,21 +119,21 @@ void Proxy::keep_answer_to_post(const http::RequestHead& request, const http::Re
     if (reason != policy::NotStored::method) counters_.count(reason);
     return;
   }
-  const auto transaction = make_transaction(as_get, client_address, std::nullopt);
+  const auto transaction = make_transaction(terms, as_get, client_address, std::nullopt);
   const auto fields = response_fields(head, via_.of(head.version), response_time);
   auto parts = parts_of(*transaction, stamp, lifetime, fields);
   parts.status = head.status;
   parts.reason = head.reason;
   parts.body = std::make_shared<const std::string>(std::move(body));
-  (void)keep(store::StoredResponse::make(std::move(parts)), stamp);
+  (void)keep(*transaction, store::StoredResponse::make(std::move(parts)), stamp);
 }
 
-Proxy::Awaitable<void> Proxy::write(net::Exchange& exchange, const http::RequestHead& request) {
+Proxy::Awaitable<void> Proxy::write(net::Exchange& exchange, const TermsPtr& terms, const http::RequestHead& request) {
   counters_.writes.add();
   count(nullptr, policy::CacheOutcome::bypass);
   Labels labels;
   labels.forward = "method";
-  const auto origin = origin_request(&exchange, request, exchange.client_address);
+  const auto origin = origin_request(&exchange, *terms, request, exchange.client_address);
   const auto before = shared_.log.stamp();
   const auto request_time = wall_clock();
   OriginResponse response;
@@ -118,24 +143,23 @@ Proxy::Awaitable<void> Proxy::write(net::Exchange& exchange, const http::Request
     report_origin_error(request.method, request.target, response);
     // A connection that broke or timed out may have done so after the origin acted.
     if (response.reached && policy::may_have_changed(request.method, policy::WriteEnd::unknown, 0)) {
-      auto selectors = selectors_of(request, nullptr);
+      auto selectors = selectors_of(*terms, request, nullptr);
       co_await purge(std::move(selectors));
     }
     reply_with_failure(exchange, response, labels);
     co_return;
   }
   if (response.head.status == 101) {
-    auto selectors = selectors_of(request, nullptr);
+    auto selectors = selectors_of(*terms, request, nullptr);
     co_await purge(std::move(selectors));
-    co_await relay_upgraded(exchange, response);
+    co_await relay_upgraded(exchange, *terms, response);
     co_return;
   }
   if (!policy::may_have_changed(request.method, policy::WriteEnd::answered, response.head.status)) {
-    co_await relay_response(exchange, response, labels);
+    co_await relay_response(exchange, *terms, response, labels);
     co_await end_upload(response, exchange.body);
     co_return;
   }
-  const auto selectors = selectors_of(request, &response.head);
   auto& connection = response.lease.connection();
 
   std::string whole;
@@ -150,17 +174,17 @@ Proxy::Awaitable<void> Proxy::write(net::Exchange& exchange, const http::Request
     }
   }
   const bool all_read = connection.body_done() || response.error;
-  auto first = selectors;
+  auto first = selectors_of(*terms, request, &response.head);
   const bool delivered = co_await purge(std::move(first));
 
   if (request.method == "POST" && all_read && !response.error && response.head.status < 400) {
-    keep_answer_to_post(request, response.head, whole, exchange.client_address, before, delivered, request_time,
+    keep_answer_to_post(terms, request, response.head, whole, exchange.client_address, before, delivered, request_time,
                         response_time);
   }
 
   auto head = response.head;
   auto fields = response_fields(head, via_.of(head.version), wall_clock());
-  hide_targeted_fields(fields);
+  hide_targeted_fields(*terms, fields);
   head.fields = fields;
   labels.forward_status = head.status;
   lines_.clear();
@@ -185,7 +209,7 @@ Proxy::Awaitable<void> Proxy::write(net::Exchange& exchange, const http::Request
   exchange.on_client_gone = nullptr;
   if (!all_read) {
     // The origin was still at work while it answered: what was fetched meanwhile may be old again.
-    auto second = selectors;
+    auto second = selectors_of(*terms, request, &response.head);
     co_await purge(std::move(second));
   }
   if (response.error) {

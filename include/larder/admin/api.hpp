@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "larder/admin/reload_report.hpp"
 #include "larder/net/client_session.hpp"
 #include "larder/net/exchange.hpp"
 #include "larder/proxy/proxy.hpp"
@@ -24,6 +25,9 @@ struct ApiContext {
   std::function<bool()> is_ready;         ///< false while starting or draining
   std::function<bool()> redis_is_in_use;  ///< every worker may read Redis; empty where there is no Redis
   std::string version;
+  std::function<bool()> is_draining;  ///< the process is about to end; may be empty
+  /// Loads the configuration anew; empty where nothing can be reloaded.
+  std::function<net::Awaitable<ReloadReport>()> reload;
 };
 
 /// Used on one thread, that of `context.proxy`.
@@ -34,6 +38,8 @@ class Api {
   Api(const Api&) = delete;
   Api& operator=(const Api&) = delete;
 
+  /// Another token from now on.
+  void set_token(std::string token);
   /// The callables for a listener; valid as long as the API.
   net::Handler handler();
 

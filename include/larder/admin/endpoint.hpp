@@ -18,7 +18,8 @@ enum class Endpoint : unsigned char {
   entry,               ///< GET or DELETE /api/cache/entry/{key}; the key may hold '/' and ':'
   invalidate_type,     ///< POST /api/cache/invalidate/{type}
   invalidate_pattern,  ///< POST /api/cache/invalidate-pattern
-  clear_all            ///< POST /api/cache/clear-all
+  clear_all,           ///< POST /api/cache/clear-all
+  reload               ///< POST /api/cache/reload
 };
 
 /// Where a request goes.

@@ -39,7 +39,7 @@ struct Totals {
   OutcomeTotals outcomes{};
   std::array<std::uint64_t, static_cast<std::size_t>(policy::NotStored::count_)> not_stored{};
   std::array<std::uint64_t, static_cast<std::size_t>(policy::NotReused::count_)> not_reused{};
-  std::vector<OutcomeTotals> routes;  ///< in the order of the rules
+  std::vector<OutcomeTotals> routes;  ///< in the order of RuleSet::counted
 };
 Totals add_up(std::span<const proxy::WorkerCounters* const> workers, std::size_t route_count);
 

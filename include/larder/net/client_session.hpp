@@ -48,10 +48,11 @@ struct SessionSurroundings {
 
   asio::io_context& context;
   DeadlineWheel& wheel;
-  const ClientLimits& limits;
+  ClientLimits limits;  ///< may be replaced while there are sessions
   const Handler handler;
   SessionCounters& counters;
-  bool draining = false;  ///< while it is true every reply closes its connection
+  bool draining = false;     ///< while it is true every reply closes its connection
+  bool closes_idle = false;  ///< and so does waiting for a request
 
   std::unique_ptr<char[]> input;    ///< input_size bytes
   std::vector<http::Field> fields;  ///< of the head that is looked at
@@ -76,7 +77,8 @@ class ClientSession final : public std::enable_shared_from_this<ClientSession>,
   void start(std::function<void(ClientSession&)> on_end);
   /// Answers 503 and closes: for connections over the limit. Otherwise as start().
   void refuse(std::function<void(ClientSession&)> on_end);
-  /// Closes a connection that waits for its next request; lets a running one finish. For draining.
+  /// Where it waits for its next request, and none has come by now: closes it. Lets a running one finish. For draining,
+  /// when `closes_idle` is set.
   void close_if_idle();
   /// Ends it whatever it does.
   void abort();

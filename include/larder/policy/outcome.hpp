@@ -30,6 +30,7 @@ enum class NotStored : unsigned char {
   purged_while_filling,        ///< a purge newer than the start of the fill names it
   fill_budget,                 ///< the memory budget for fills in progress is used up
   upgrade,                     ///< the connection was upgraded (101)
+  rules_changed,               ///< the rules under which it was asked for were replaced meanwhile
   count_                       ///< number of enumerators, not an outcome
 };
 

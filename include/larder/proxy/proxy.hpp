@@ -10,6 +10,7 @@
 //     head           HEAD that no stored response answers: head.cpp
 //     write          unsafe methods, and the purges they cause: write.cpp
 //     relay          what the cache has no part in: relay.cpp
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -26,6 +27,7 @@
 #include "larder/proxy/parameters.hpp"
 #include "larder/proxy/purge_bus.hpp"
 #include "larder/proxy/remote_store.hpp"
+#include "larder/proxy/terms.hpp"
 #include "larder/store/decoded_bodies.hpp"
 #include "larder/store/fill_table.hpp"
 #include "larder/store/memory_store.hpp"
@@ -35,6 +37,8 @@ namespace larder::proxy {
 
 /// What all workers share. Everything outlives the workers.
 struct Shared {
+  /// The present rules, for who is not answering a request: read and, by a reload, replaced on the admin API's thread
+  /// alone. Requests are answered under Terms, which begin with these and the next three.
   std::shared_ptr<const policy::RuleSet> rules;
   CacheParameters cache;
   bool trust_forwarded = false;
@@ -49,6 +53,9 @@ struct Shared {
   store::DecodedBodies& decoded;
   PurgeBus* bus = nullptr;  ///< null without Redis
   ErrorLog& origin_errors;
+  /// Another process answers the same clients (one that is being replaced, or its successor), and without Redis neither
+  /// hears of the other's purges: nothing is served from memory or shared.
+  std::atomic<bool> is_doubled{false};
 };
 
 /// Reads the clock once per decision; the pure layers get it as an argument.
@@ -69,6 +76,10 @@ class Proxy {
   /// The callables for a listener; valid as long as the proxy.
   net::Handler handler();
 
+  /// The terms of requests that begin from now on; the rules' routes are numbered (policy::number_routes).
+  void adopt(TermsPtr terms);
+  [[nodiscard]] const TermsPtr& terms() const noexcept { return terms_; }
+
   /// Purges here, then in Redis (or the journal), and returns when the promise holds: for writes and for admin. True
   /// where Redis has taken it, or there is none.
   net::Awaitable<bool> purge(std::vector<policy::Selector> selectors);
@@ -86,6 +97,7 @@ class Proxy {
   // A request on its way through the cache. Owns copies of what must outlive the client's session: a fill goes on when
   // its leader's client has gone.
   struct Transaction {
+    TermsPtr terms;  ///< with which it began; match points into their rules
     std::string method;
     std::string target;
     std::string purge_target;  ///< policy::purge_target()
@@ -191,13 +203,14 @@ class Proxy {
 
   // story.cpp
   Awaitable<void> answer(net::Exchange& exchange);
-  Awaitable<void> answer_uncached(net::Exchange& exchange, http::FieldList fields, const policy::Route* route,
-                                  policy::NotReused reason);
+  Awaitable<void> answer_uncached(net::Exchange& exchange, TermsPtr terms, http::FieldList fields,
+                                  const policy::Route* route, policy::NotReused reason);
   Awaitable<void> get(net::Exchange& exchange, TransactionPtr transaction);
-  Awaitable<void> query(net::Exchange& exchange, const http::RequestHead& request, const policy::Route* route);
-  TransactionPtr make_transaction(const http::RequestHead& request, std::string_view client_address,
-                                  std::optional<std::string> content) const;
-  [[nodiscard]] TransactionPtr make_end_to_end_transaction(const net::Exchange& exchange) const;
+  Awaitable<void> query(net::Exchange& exchange, const TermsPtr& terms, const http::RequestHead& request,
+                        const policy::Route* route);
+  TransactionPtr make_transaction(const TermsPtr& terms, const http::RequestHead& request,
+                                  std::string_view client_address, std::optional<std::string> content) const;
+  [[nodiscard]] TransactionPtr make_end_to_end_transaction(const TermsPtr& terms, const net::Exchange& exchange) const;
   [[nodiscard]] policy::CacheKey key_under(const Transaction& transaction, const policy::QueryVariance& variance) const;
   store::Lookup find_in_memory(const Transaction& transaction, bool count_hit);
   bool serve_if_usable(net::Exchange& exchange, const TransactionPtr& transaction, const store::StoredPtr& stored,
@@ -213,13 +226,14 @@ class Proxy {
   [[nodiscard]] bool is_named(const net::Exchange& exchange) const noexcept;
   [[nodiscard]] static bool needs_the_story(const http::RequestHead& request);
   bool answer_at_once(net::Exchange& exchange);
-  bool serve_if_fresh(net::Exchange& exchange, const policy::Route& route, const store::StoredPtr& stored,
-                      std::string_view tier);
+  bool serve_if_fresh(net::Exchange& exchange, const Terms& terms, const policy::Route& route,
+                      const store::StoredPtr& stored, std::string_view tier);
   [[nodiscard]] std::optional<policy::CacheKey> key_to_ask_redis_for(const net::Exchange& exchange);
-  Awaitable<void> ask_redis_first(net::Exchange& exchange, policy::CacheKey key, const policy::Route& route);
+  Awaitable<void> ask_redis_first(net::Exchange& exchange, TermsPtr terms, policy::CacheKey key,
+                                  const policy::Route& route);
   [[nodiscard]] store::StoredPtr acceptable_form(const Transaction& transaction, const store::StoredPtr& stored);
-  void serve_stored(net::Exchange& exchange, const http::RequestHead& request, const store::StoredPtr& stored,
-                    const Labels& labels, policy::TimePoint now);
+  void serve_stored(net::Exchange& exchange, const Terms& terms, const http::RequestHead& request,
+                    const store::StoredPtr& stored, const Labels& labels, policy::TimePoint now);
   void count(const policy::Route* route, policy::CacheOutcome outcome) noexcept;
 
   // labels.cpp
@@ -233,7 +247,7 @@ class Proxy {
                        std::shared_ptr<store::Fill> fill);
   Awaitable<void> deliver(std::shared_ptr<Leading> shared_leading);
   [[nodiscard]] std::optional<policy::NotReused> is_lately_unstorable(const net::Exchange& exchange);
-  Awaitable<void> pass(net::Exchange& exchange, policy::NotReused why, std::string key, const policy::Route& route);
+  Awaitable<void> pass(net::Exchange& exchange, TermsPtr terms, policy::NotReused why, std::string key, const policy::Route& route);
   void serve(Leading& leading, const store::StoredPtr& stored, policy::CacheOutcome outcome, std::string_view detail);
   void serve_found_in_redis(Leading& leading);
   [[nodiscard]] OriginRequest next_question(Leading& leading, bool is_first);
@@ -272,7 +286,8 @@ class Proxy {
   Freshened freshen(const Transaction& transaction, http::FieldSpan answer_fields, const store::PurgeStamp& stamp,
                     policy::TimePoint request_time, policy::TimePoint response_time);
   void supersede(const Transaction& transaction, const store::StoredResponse& stored);
-  policy::NotStored keep(const store::StoredPtr& stored, const store::PurgeStamp& stamp);
+  policy::NotStored keep(const Transaction& transaction, const store::StoredPtr& stored,
+                         const store::PurgeStamp& stamp);
   void drop(const store::StoredResponse& stored);
 
   // partial.cpp
@@ -297,23 +312,23 @@ class Proxy {
                                 policy::TimePoint response_time);
 
   // relay.cpp
-  Awaitable<void> relay(net::Exchange& exchange, const http::RequestHead& request, Labels labels,
+  Awaitable<void> relay(net::Exchange& exchange, const Terms& terms, const http::RequestHead& request, Labels labels,
                         const policy::Route* route, const std::string* content = nullptr);
-  Awaitable<void> relay_response(net::Exchange& exchange, OriginResponse& response, const Labels& labels,
-                                 BodyCopy* copy = nullptr);
-  void hide_targeted_fields(http::FieldList& fields) const;
-  Awaitable<void> relay_upgraded(net::Exchange& exchange, OriginResponse& response);
+  Awaitable<void> relay_response(net::Exchange& exchange, const Terms& terms, OriginResponse& response,
+                                 const Labels& labels, BodyCopy* copy = nullptr);
+  static void hide_targeted_fields(const Terms& terms, http::FieldList& fields);
+  Awaitable<void> relay_upgraded(net::Exchange& exchange, const Terms& terms, OriginResponse& response);
   void reply_with_failure(net::Exchange& exchange, const OriginResponse& response, const Labels& labels);
   void report_origin_error(std::string_view method, std::string_view target, const OriginResponse& response);
-  OriginRequest origin_request(net::Exchange* exchange, const http::RequestHead& request,
+  OriginRequest origin_request(net::Exchange* exchange, const Terms& terms, const http::RequestHead& request,
                                std::string_view client_address, const std::string* content = nullptr) const;
 
   // write.cpp
-  Awaitable<void> write(net::Exchange& exchange, const http::RequestHead& request);
-  void keep_answer_to_post(const http::RequestHead& request, const http::ResponseHead& head, std::string body,
-                           std::string_view client_address, const store::PurgeStamp& before, bool delivered,
-                           policy::TimePoint request_time, policy::TimePoint response_time);
-  std::vector<policy::Selector> selectors_of(const http::RequestHead& request,
+  Awaitable<void> write(net::Exchange& exchange, const TermsPtr& terms, const http::RequestHead& request);
+  void keep_answer_to_post(const TermsPtr& terms, const http::RequestHead& request, const http::ResponseHead& head,
+                           std::string body, std::string_view client_address, const store::PurgeStamp& before,
+                           bool delivered, policy::TimePoint request_time, policy::TimePoint response_time);
+  std::vector<policy::Selector> selectors_of(const Terms& terms, const http::RequestHead& request,
                                              const http::ResponseHead* response) const;
 
   Shared& shared_;
@@ -323,6 +338,7 @@ class Proxy {
   RemoteStore* remote_;
   WorkerCounters& counters_;
   const Via via_;
+  TermsPtr terms_;  ///< the present ones
   // The request that was named last.
   std::uint64_t named_ = 1;   ///< its number
   policy::RouteMatch match_;  ///< views of it

@@ -317,7 +317,7 @@ TEST_CASE("everything else needs the token") {
 TEST_CASE("unknown paths and wrong methods") {
   Node node;
   CHECK(node.get("/nowhere").status() == 404);
-  CHECK(node.get("/nowhere").json()["endpoints"].size() == 8);
+  CHECK(node.get("/nowhere").json()["endpoints"].size() == 9);
   CHECK(node.ask({.method = "OPTIONS", .target = "*"}).status() == 404);
   const auto wrong = node.get("/api/cache/clear-all");
   CHECK(wrong.status() == 405);

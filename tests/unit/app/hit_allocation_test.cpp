@@ -119,11 +119,13 @@ struct Site {
     shared.rules = config::read_rules(rules_text, "rules.yaml", no_environment, std::nullopt, faults, warnings);
     REQUIRE(faults.empty());
     origin_parameters.servers = {origin.url()};
-    counters = std::make_unique<proxy::WorkerCounters>(shared.rules->routes.size());
+    counters = std::make_unique<proxy::WorkerCounters>(shared.rules->counted.size());
     origins = std::make_unique<net::OriginPool>(context, wheel, origin_parameters);
     story = std::make_unique<proxy::Proxy>(shared, context, wheel, *origins, nullptr, *counters);
-    listener = std::make_unique<net::Listener>(context, wheel, net::Endpoint{"127.0.0.1", 0}, false, limits,
-                                               story->handler(), session_counters);
+    std::vector<net::ListeningSocket> sockets;
+    sockets.push_back(net::ListeningSocket::bind({"127.0.0.1", 0}, false));
+    listener =
+        std::make_unique<net::Listener>(context, wheel, std::move(sockets), limits, story->handler(), session_counters);
     listener->start();
   }
 

@@ -358,5 +358,42 @@ TEST_CASE("a lease in a coroutine that the context destroys after the pool") {
   site.reset();
 }
 
+TEST_CASE("other servers: those that stay keep their connections, those that go finish what they have") {
+  PeerListener first;
+  PeerListener second;
+  Site site({first.url()});
+  auto kept = site.acquire();
+  auto busy = site.acquire();
+  auto kept_peer = first.accept(site.loop);
+  auto busy_peer = first.accept(site.loop);
+  site.answer(kept.lease, kept_peer);
+  kept.lease.give_back();
+  CHECK(site.pool->counters().idle == 1);
+
+  auto parameters = site.parameters;
+  parameters.servers = {second.url()};
+  parameters.connections = 1;
+  site.pool->set_parameters(parameters);
+  // What was idle is closed, what runs goes on and is not kept afterwards.
+  site.loop.run_until([&] { return kept_peer.is_over(); });
+  site.answer(busy.lease, busy_peer);
+  busy.lease.give_back();
+  site.loop.run_until([&] { return busy_peer.is_over(); });
+  CHECK(site.pool->counters().idle == 0);
+  auto now = site.acquire();
+  REQUIRE(now.lease);
+  CHECK(now.lease.server().authority == second.url().substr(7));
+  auto peer = second.accept(site.loop);
+  CHECK(site.pool->server_count() == 1);
+
+  // Both, and the bound on connections is the new one: no second one to `second`.
+  parameters.servers = {second.url(), first.url()};
+  site.pool->set_parameters(parameters);
+  CHECK(site.pool->server_count() == 2);
+  site.answer(now.lease, peer);
+  now.lease.give_back();
+  CHECK(site.pool->counters().idle == 1);
+}
+
 }  // namespace
 }  // namespace larder::net
