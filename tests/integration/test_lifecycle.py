@@ -406,7 +406,8 @@ class Takeover(IntegrationCase):
 
     def test_with_redis_each_hears_of_the_others_purges_and_owed_ones_are_taken_over(self):
         redis = self.redis()
-        old = self.next(redis=redis)
+        journal = settings(redis={"journal": os.path.join(os.path.dirname(self.path), "journal")})
+        old = self.next(redis=redis, more_settings=journal)
         gate = self.gate()
 
         def change(exchange):
@@ -421,7 +422,7 @@ class Takeover(IntegrationCase):
         writer = self.connect(old)
         writer.send_request("POST", "/change", body="x")
         self.site.wait_for("/change", "POST")
-        new = self.next(redis=redis)
+        new = self.next(redis=redis, more_settings=journal)
         # Each has a journal of its own for as long as there are two.
         old.wait_for_log("another process has taken over")
         new.get_until("/other", lambda response: response.cache == "HIT", "is found in Redis")

@@ -25,9 +25,9 @@ struct ApiContext {
   std::function<bool()> is_ready;         ///< false while starting or draining
   std::function<bool()> redis_is_in_use;  ///< every worker may read Redis; empty where there is no Redis
   std::string version;
-  std::function<bool()> is_draining;  ///< the process is about to end; may be empty
+  std::function<bool()> is_draining = nullptr;  ///< the process is about to end; may be empty
   /// Loads the configuration anew; empty where nothing can be reloaded.
-  std::function<net::Awaitable<ReloadReport>()> reload;
+  std::function<net::Awaitable<ReloadReport>()> reload = nullptr;
 };
 
 /// Used on one thread, that of `context.proxy`.

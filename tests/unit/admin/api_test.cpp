@@ -125,7 +125,9 @@ class Node {
                                             .started = proxy::wall_clock(),
                                             .is_ready = [this] { return is_ready; },
                                             .redis_is_in_use = [this] { return remote_ && remote_->is_readable(); },
-                                            .version = "test"});
+                                            .version = "test",
+                                            .is_draining = [this] { return is_draining; },
+                                            .reload = [this] { return reload(); }});
     if (server != nullptr) {
       bus_->start();
       remote_->start();
@@ -243,8 +245,17 @@ class Node {
   }
 
   bool is_ready = true;
+  bool is_draining = false;
+  ReloadReport next_report;  ///< what a reload comes to
+  int reloads = 0;
+  void set_token(std::string token) { api_->set_token(std::move(token)); }
 
  private:
+  net::Awaitable<ReloadReport> reload() {
+    ++reloads;
+    co_return next_report;
+  }
+
   boost::asio::io_context io_{1};
   net::DeadlineWheel wheel_{io_};
   net::OriginParameters origin_parameters_{.servers = {"http://127.0.0.1:1"}};
@@ -292,6 +303,33 @@ TEST_CASE("health and readiness need no token") {
   const auto wrong = node.ask({.method = "POST", .target = "/health", .authorization = ""});
   CHECK(wrong.status() == 405);
   CHECK(wrong.has_line("Allow: GET, HEAD"));
+}
+
+TEST_CASE("while it drains it is not ready, and says why") {
+  Node node;
+  node.is_draining = true;
+  const auto ready = node.ask({.target = "/ready", .authorization = ""});
+  CHECK(ready.status() == 503);
+  CHECK(ready.json()["error"] == "draining");
+}
+
+TEST_CASE("a reload, and another token") {
+  Node node;
+  CHECK(node.ask({.method = "POST", .target = "/api/cache/reload", .authorization = ""}).status() == 401);
+  CHECK(node.reloads == 0);
+  node.next_report.changed = {"log_level"};
+  const auto accepted = node.ask({.method = "POST", .target = "/api/cache/reload"});
+  CHECK(accepted.status() == 200);
+  CHECK(accepted.json()["changed"][0] == "log_level");
+  node.next_report.end = ReloadReport::End::refused;
+  node.next_report.faults = {{"rules.yaml", 3, "wrong", "right"}};
+  const auto refused = node.ask({.method = "POST", .target = "/api/cache/reload"});
+  CHECK(refused.status() == 422);
+  CHECK(refused.json()["faults"][0]["line"] == 3);
+  CHECK(node.reloads == 2);
+  node.set_token("another");
+  CHECK(node.get("/api/cache/stats").status() == 401);
+  CHECK(node.ask({.target = "/api/cache/stats", .authorization = "Bearer another"}).status() == 200);
 }
 
 TEST_CASE("everything else needs the token") {

@@ -137,6 +137,7 @@ TEST_CASE("idle connections: how many, and how long") {
   Site site({origin.url()});
   site.parameters.idle_connections = 2;
   site.parameters.idle_timeout = 100ms;
+  site.pool->set_parameters(site.parameters);
   std::vector<OriginLease> leases;
   std::vector<Peer> peers;
   for (int i = 0; i < 3; ++i) {
@@ -226,6 +227,7 @@ TEST_CASE("a server that refuses is passed over for a while, unless there is no 
   // It comes back after its pause.
   Site pause({"http://127.0.0.1:" + std::to_string(test::dead_port()), living.url()});
   pause.parameters.failed_server_pause = 1ms;
+  pause.pool->set_parameters(pause.parameters);
   CHECK(pause.acquire().error == Error::origin_unreachable);
   CHECK(pause.acquire().lease);
   const auto later = Clock::now() + 5ms;
@@ -266,6 +268,7 @@ TEST_CASE("connecting has a deadline") {
   }
   Site site({full.url()});
   site.parameters.connect_timeout = 200ms;
+  site.pool->set_parameters(site.parameters);
   const auto start = Clock::now();
   CHECK(site.acquire().error == Error::origin_connect_timeout);
   CHECK(Clock::now() - start >= 200ms);
@@ -278,6 +281,7 @@ TEST_CASE("more requests than connections wait their turn") {
   Site site({origin.url()});
   site.parameters.connections = 2;
   site.parameters.queue_timeout = 10s;
+  site.pool->set_parameters(site.parameters);
   std::vector<OriginLease> leases;
   std::vector<Peer> peers;
   for (int i = 0; i < 2; ++i) {
@@ -335,6 +339,7 @@ TEST_CASE("waiting has a deadline") {
   Site site({origin.url()});
   site.parameters.connections = 1;
   site.parameters.queue_timeout = 100ms;
+  site.pool->set_parameters(site.parameters);
   auto held = std::move(site.acquire().lease);
   CHECK(site.acquire().error == Error::origin_busy);
   held.give_back();

@@ -35,7 +35,7 @@ TEST_CASE("counters by number: more come while others are read, and none moves")
   std::thread reader([&] {
     while (!done) seen = counters[1].value();
   });
-  std::size_t size = 2;
+  std::size_t size = 5;
   for (; size < 200; size += 3) {
     counters.grow(size);
     counters[size - 1].add(size);
