@@ -14,9 +14,6 @@ namespace larder::proxy {
 namespace {
 // Answers up to this size are read whole before the purge, so that one purge covers everything the origin did for them.
 constexpr std::uint64_t whole_answer = 32UL << 10;
-}  // namespace
-
-namespace {
 
 // What a write makes stale under these rules.
 void add_selectors(const policy::RuleSet& rules, bool preserves_host, const http::RequestHead& request,
