@@ -176,6 +176,7 @@ class Drain(IntegrationCase):
         site.on("*", echo_path)
         redis = self.redis()
         proxy = self.larder(site, redis=redis, settings=settings(redis={"deadline": "50ms", "push_heartbeat": "5s"}))
+        eventually(lambda: proxy.stats()["redis"]["readable"], "Redis is in use")
         proxy.get("/first")
         redis.wait_for_keys(1)
         # Redis takes nothing for a while; what is stored and purged in that time is owed.
@@ -199,6 +200,7 @@ class Drain(IntegrationCase):
         site.on("*", echo_path)
         redis = self.redis()
         proxy = self.larder(site, redis=redis)
+        eventually(lambda: proxy.stats()["redis"]["readable"], "Redis is in use")
         proxy.get("/x")
         redis.wait_for_keys(1)
         redis.kill()
@@ -416,6 +418,7 @@ class Takeover(IntegrationCase):
             echo_path(exchange)
 
         self.site.on("/change", change)
+        eventually(lambda: old.stats()["redis"]["readable"], "Redis is in use")
         for path in ("/change", "/other"):
             old.get(path)
         redis.wait_for_keys(2)

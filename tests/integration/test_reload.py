@@ -232,6 +232,8 @@ routes:
         redis = self.redis()
         proxy = self.start(TWO_TYPES, redis=redis)
         other = self.start(TWO_TYPES, redis=redis)
+        for node in (proxy, other):
+            eventually(lambda node=node: node.stats()["redis"]["readable"], "Redis is in use")
         for path in ("/users/1", "/pages/1"):
             proxy.get(path)
         redis.wait_for_keys(2)
@@ -291,7 +293,7 @@ class Settings(IntegrationCase):
         self.assertEqual(proxy.admin("POST", "/api/cache/reload").status, 403)
         client = self.connect(proxy)
         self.assertEqual(client.get("/").text, "first")
-        proxy.write("larder.yaml", site_settings(
+        proxy.write_settings(site_settings(
             second, admin={"token": "new-secret"}, client={"head_size": "2KiB", "idle_timeout": "300ms"},
             memory={"capacity": "1MiB"}, cache={"node_name": "Other"}, shutdown={"deadline": "5s"})
                     + "log_level: debug\ntrust_forwarded: true\n")
@@ -321,7 +323,7 @@ class Settings(IntegrationCase):
         first, second = self.origin(), self.origin()
         first.answers("/", "first")
         proxy = self.larder(first, settings=site_settings(second), rules="routes: []\n")
-        proxy.write("larder.yaml", site_settings(second) + "workers: 7\nlisten: 127.0.0.1:1\n")
+        proxy.write_settings(site_settings(second) + "workers: 7\nlisten: 127.0.0.1:1\n")
         report = proxy.reload()
         self.assertEqual((report["changed"], report["at_restart"]), ([], []))
         self.assertEqual(proxy.get("/").text, "first")
@@ -342,7 +344,7 @@ class Settings(IntegrationCase):
         with self.connect(proxy) as client:
             client.send_request("GET", "/slow")
             head = client.read_head()
-            proxy.write("larder.yaml", site_settings(second))
+            proxy.write_settings(site_settings(second))
             self.assertEqual(proxy.reload()["changed"], ["origin.servers"])
             self.assertEqual(proxy.get("/slow").text, "second")
             gate.open()
@@ -370,7 +372,7 @@ class Files(IntegrationCase):
         self.assert_outcome(proxy.get("/users/1"), "MISS")
         # It can be switched off in the same way.
         before = proxy.log_size()
-        proxy.write("larder.yaml", "reload_on_change: false\n")
+        proxy.write_settings("reload_on_change: false\n")
         proxy.wait_for_log(r"a file has changed: reloaded; .*reload_on_change", before)
         before = proxy.log_size()
         proxy.write("rules.yaml", USERS_OFF)

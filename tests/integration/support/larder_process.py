@@ -59,8 +59,7 @@ class LarderProcess:
             self._command += ["--token", token]
         if rules is not None:
             self._command += ["--rules", self.write("rules.yaml", rules)]
-        if settings:
-            self._command += ["--config", self.write("larder.yaml", settings)]
+        self._command += ["--config", self.write_settings(settings)]
         self._command += list(options)
 
     # Its life.
@@ -70,6 +69,10 @@ class LarderProcess:
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
         return path
+
+    def write_settings(self, text):
+        """Writes the server's file. What a test has left running is cut off before the test gives up on the process."""
+        return self.write("larder.yaml", text if "shutdown:" in text else text + "shutdown: { deadline: 8s }\n")
 
     def start(self):
         """Starts it and waits until it listens."""
