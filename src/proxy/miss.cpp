@@ -302,9 +302,9 @@ Proxy::Awaitable<void> Proxy::pass(net::Exchange& exchange, TermsPtr terms, poli
   }
   if (refusal == policy::NotStored::none) {
     if (auto fill = shared_.fills.unlisted(stamp)) {
-      const auto leading = std::make_shared<Leading>(shared_.fills, &exchange,
-                                                     make_transaction(terms, request, exchange.client_address, std::nullopt),
-                                                     std::string(), std::move(fill));
+      const auto leading = std::make_shared<Leading>(
+          shared_.fills, &exchange, make_transaction(terms, request, exchange.client_address, std::nullopt),
+          std::string(), std::move(fill));
       leading->transaction->reason = why;
       leading->request_time = request_time;
       leading->response_time = response_time;

@@ -247,7 +247,8 @@ class Proxy {
                        std::shared_ptr<store::Fill> fill);
   Awaitable<void> deliver(std::shared_ptr<Leading> shared_leading);
   [[nodiscard]] std::optional<policy::NotReused> is_lately_unstorable(const net::Exchange& exchange);
-  Awaitable<void> pass(net::Exchange& exchange, TermsPtr terms, policy::NotReused why, std::string key, const policy::Route& route);
+  Awaitable<void> pass(net::Exchange& exchange, TermsPtr terms, policy::NotReused why, std::string key,
+                       const policy::Route& route);
   void serve(Leading& leading, const store::StoredPtr& stored, policy::CacheOutcome outcome, std::string_view detail);
   void serve_found_in_redis(Leading& leading);
   [[nodiscard]] OriginRequest next_question(Leading& leading, bool is_first);
