@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that are missing: `scripts/install.sh build` for building and running,
-# `scripts/install.sh tests` for the tests too, `scripts/install.sh bench` for the benchmarks,
+# `scripts/install.sh tests` for the tests too, `scripts/install.sh package` for the Debian package,
+# `scripts/install.sh bench` for the benchmarks,
 # `scripts/install.sh peers` for the benchmarks and the servers that they compare Larder with. Calls apt-get only where
 # dpkg says that something is missing, and through sudo where the user is not root. This is the one place where packages
 # are named.
@@ -12,7 +13,9 @@ build_packages=(
   nlohmann-json3-dev libbrotli-dev libzstd-dev prometheus-cpp-dev
   python3 # the demo API
 )
-test_packages=(doctest-dev redis-server openssl curl python3-jsonschema python3-yaml prometheus)
+package_packages=(dpkg-dev)
+# systemd: its checks of the units
+test_packages=(doctest-dev redis-server openssl curl python3-jsonschema python3-yaml prometheus systemd)
 bench_packages=(libbenchmark-dev wrk nginx redis-server) # nginx is the origin
 peer_packages=(haproxy varnish libnginx-mod-http-lua lua-nginx-redis)
 
@@ -51,11 +54,12 @@ allow_starting() {
 
 case "${1:-build}" in
   build) wanted=("${build_packages[@]}") ;;
-  tests) wanted=("${build_packages[@]}" "${test_packages[@]}") ;;
+  tests) wanted=("${build_packages[@]}" "${package_packages[@]}" "${test_packages[@]}") ;;
+  package) wanted=("${build_packages[@]}" "${package_packages[@]}") ;;
   bench) wanted=("${build_packages[@]}" "${bench_packages[@]}") ;;
   peers) wanted=("${build_packages[@]}" "${bench_packages[@]}" "${peer_packages[@]}") ;;
   *)
-    echo "usage: $0 [build|tests|bench|peers]" >&2
+    echo "usage: $0 [build|tests|package|bench|peers]" >&2
     exit 2
     ;;
 esac

@@ -132,6 +132,11 @@ Api::Api(ApiContext context) : impl_(std::make_unique<Impl>(std::move(context)))
 
 Api::~Api() = default;
 
+void Api::set_token(std::string token) {
+  impl_->values.set_admin_token(token);
+  impl_->context.token = std::move(token);
+}
+
 net::Handler Api::handler() {
   return {.answer_at_once = [](net::Exchange&) { return false; },
           .answer = [impl = impl_.get()](net::Exchange& exchange) { return impl->answer(exchange); }};
@@ -219,6 +224,11 @@ net::Awaitable<Answer> Api::Impl::respond(net::Exchange& exchange) {
       auto explained = co_await explain(std::move(kept));
       co_return explained;
     }
+    case Endpoint::reload: {
+      if (!context.reload) co_return failure(404, "no_reload", "this process has nothing to reload");
+      const auto report = co_await context.reload();
+      co_return to_answer(report, proxy::wall_clock());
+    }
     case Endpoint::clear_all:
       if (request.query() == "kv=true" && context.values != nullptr) {
         std::string every_namespace;
@@ -236,14 +246,16 @@ net::Awaitable<Answer> Api::Impl::respond(net::Exchange& exchange) {
 net::Awaitable<Answer> Api::Impl::explain(std::shared_ptr<const ExplainOrder> order) {
   const auto& shared = context.shared;
   const auto now = proxy::wall_clock();
+  // One and the same in all that is told, whatever is reloaded meanwhile.
+  const auto terms = context.proxy.terms();
   const policy::ExplainContext explaining{
-      .rules = shared.rules, .preserve_host = shared.preserve_host, .max_object = shared.cache.max_object, .now = now};
+      .rules = terms->rules, .preserve_host = terms->preserve_host, .max_object = shared.cache.max_object, .now = now};
   const auto explanation = policy::explain(explaining, order->request, order->response ? &*order->response : nullptr);
   auto json = to_json(explanation);
   json["look_up"] = nullptr;
   if (explanation.admission.way == policy::Way::look_up) {
     const auto head = order->request.head();
-    const auto inspection = co_await context.proxy.inspect(head);
+    const auto inspection = co_await context.proxy.inspect(terms, head);
     json["look_up"] = to_json(inspection, *explaining.rules, now);
   }
   co_return success(json, now);
@@ -252,10 +264,13 @@ net::Awaitable<Answer> Api::Impl::explain(std::shared_ptr<const ExplainOrder> or
 Answer Api::Impl::health() const { return {.status = 200, .body = "{\"status\":\"healthy\"}\n", .more_lines = {}}; }
 
 Answer Api::Impl::ready() const {
+  if (context.is_draining && context.is_draining()) {
+    return failure(503, "draining", "this process is about to end; send requests elsewhere");
+  }
   if (!context.is_ready || context.is_ready()) {
     return {.status = 200, .body = "{\"status\":\"ready\"}\n", .more_lines = {}};
   }
-  return failure(503, "not_ready", "starting or draining; ask again");
+  return failure(503, "not_ready", "starting; ask again");
 }
 
 net::Awaitable<Statistics> Api::Impl::statistics() {

@@ -21,7 +21,7 @@ net::Awaitable<Statistics> Collector::collect() {
     shared.bus->others_propagation().read_into(redis->others_propagation);
   }
   Statistics statistics{.rules = shared.rules,
-                        .totals = add_up(counters_, shared.rules->routes.size()),
+                        .totals = add_up(counters_, shared.rules->counted.size()),
                         .memory = shared.memory.counters(),
                         .memory_capacity = shared.memory.parameters().capacity,
                         .redis = redis,

@@ -115,13 +115,14 @@ void add_counted(Family& family, const Labels& labels, const std::string& name,
 // Requests by the types of their routes; what no type has is the type "".
 std::map<std::string, RequestTotals> by_type(const Statistics& statistics) {
   std::map<std::string, RequestTotals> types;
-  const auto& routes = statistics.rules->routes;
+  // Routes of earlier rules too: no counter goes back when rules change.
+  const auto& routes = statistics.rules->counted;
   auto& rest = types[""];
   rest = statistics.totals;
   for (std::size_t i = 0; i < std::min(routes.size(), statistics.totals.routes.size()); ++i) {
-    if (!routes[i].type) continue;
+    if (routes[i].type.empty()) continue;
     const auto& of_route = statistics.totals.routes[i];
-    types[routes[i].type->name] += of_route;
+    types[routes[i].type] += of_route;
     // Counted a moment after the total at the earliest, so that it may be ahead of it.
     const auto take = [](auto& all, const auto& part) {
       for (std::size_t k = 0; k < all.size(); ++k) all[k] -= std::min(all[k], part[k]);
@@ -147,10 +148,10 @@ void add_requests(Page& page, const Statistics& statistics) {
     add_counted<policy::NotStored>(not_stored, {{"type", type}}, "reason", of_type.not_stored);
   }
   auto& routes = page.counter("larder_route_requests_total", "Requests by route of the rules file and by X-Cache.");
-  for (std::size_t i = 0; i < std::min(statistics.rules->routes.size(), totals.routes.size()); ++i) {
-    const auto& route = statistics.rules->routes[i];
+  for (const auto& route : statistics.rules->routes) {
+    if (route.counter >= totals.routes.size()) continue;
     for (std::size_t k = 0; k < proxy::outcome_count; ++k) {
-      const auto n = totals.routes[i].outcomes[k];
+      const auto n = totals.routes[route.counter].outcomes[k];
       if (n == 0) continue;
       // Two routes may say the same: the line tells them apart.
       routes.add({{"route", route.match_text},

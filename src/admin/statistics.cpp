@@ -32,12 +32,13 @@ Json reasons_json(const std::array<std::uint64_t, size>& counts) {
 }
 
 Json types_json(const Statistics& statistics) {
-  const auto& routes = statistics.rules->routes;
+  // Routes of earlier rules too: what was counted for a type stays counted.
+  const auto& routes = statistics.rules->counted;
   auto json = Json::object();
   for (const auto& type : statistics.rules->types) {
     OutcomeTotals totals{};
     for (std::size_t i = 0; i < std::min(routes.size(), statistics.totals.routes.size()); ++i) {
-      if (routes[i].type != type) continue;
+      if (routes[i].type != type->name) continue;
       for (std::size_t k = 0; k < totals.size(); ++k) totals[k] += statistics.totals.routes[i].outcomes[k];
     }
     json[type->name] = outcomes_json(totals);
@@ -53,10 +54,10 @@ Json route_json(const policy::Route& route, const RequestTotals& totals) {
 }
 
 Json routes_json(const Statistics& statistics) {
-  const auto& routes = statistics.rules->routes;
   auto json = Json::array();
-  for (std::size_t i = 0; i < std::min(routes.size(), statistics.totals.routes.size()); ++i) {
-    json.push_back(route_json(routes[i], statistics.totals.routes[i]));
+  for (const auto& route : statistics.rules->routes) {
+    if (route.counter >= statistics.totals.routes.size()) continue;
+    json.push_back(route_json(route, statistics.totals.routes[route.counter]));
   }
   return json;
 }
@@ -78,23 +79,24 @@ Json ranked_reasons_json(const std::array<std::uint64_t, size>& counts) {
 
 Json top_routes_json(const Statistics& statistics) {
   constexpr std::size_t most = 10;
-  const auto& routes = statistics.rules->routes;
   const auto& totals = statistics.totals.routes;
-  const auto requests = [&](std::size_t i) {
-    return std::accumulate(totals[i].outcomes.begin(), totals[i].outcomes.end(), std::uint64_t{0});
+  const auto requests = [&](const policy::Route* route) {
+    const auto& outcomes = totals[route->counter].outcomes;
+    return std::accumulate(outcomes.begin(), outcomes.end(), std::uint64_t{0});
   };
-  std::vector<std::size_t> order;
-  for (std::size_t i = 0; i < std::min(routes.size(), totals.size()); ++i) {
-    if (requests(i) > 0) order.push_back(i);
+  std::vector<const policy::Route*> order;
+  for (const auto& route : statistics.rules->routes) {
+    if (route.counter < totals.size() && requests(&route) > 0) order.push_back(&route);
   }
   std::ranges::stable_sort(order, std::greater{}, requests);
   order.resize(std::min(order.size(), most));
   auto json = Json::array();
-  for (const auto i : order) {
-    auto row = route_json(routes[i], totals[i]);
-    row["requests"] = requests(i);
-    row["miss_reasons"] = ranked_reasons_json<policy::NotReused>(totals[i].not_reused);
-    row["not_stored_reasons"] = ranked_reasons_json<policy::NotStored>(totals[i].not_stored);
+  for (const auto* const route : order) {
+    const auto& of_route = totals[route->counter];
+    auto row = route_json(*route, of_route);
+    row["requests"] = requests(route);
+    row["miss_reasons"] = ranked_reasons_json<policy::NotReused>(of_route.not_reused);
+    row["not_stored_reasons"] = ranked_reasons_json<policy::NotStored>(of_route.not_stored);
     json.push_back(std::move(row));
   }
   return json;

@@ -124,7 +124,12 @@ Json value_endpoints() {
 ValueApi::ValueApi(const std::shared_ptr<const policy::RuleSet>& rules, proxy::Values* values,
                    std::string_view admin_token)
     : rules_(rules), values_(values) {
-  if (!admin_token.empty()) admin_token_ = policy::token_digest(admin_token);
+  set_admin_token(admin_token);
+}
+
+void ValueApi::set_admin_token(std::string_view token) {
+  admin_token_.reset();
+  if (!token.empty()) admin_token_ = policy::token_digest(token);
 }
 
 std::variant<ValueApi::Caller, Answer> ValueApi::caller_of(const net::Exchange& exchange, const Namespaces& spaces) {

@@ -23,14 +23,15 @@ int print(const larder::app::CommandOutput& output) {
   return output.status;
 }
 
-int serve(larder::config::Settings settings, const std::vector<larder::config::Fault>& warnings) {
+int serve(larder::config::Settings settings, const std::vector<larder::config::Fault>& warnings,
+          larder::app::ConfigurationSource source) {
   int status = 0;
   const bool logs_to_file = settings.log.file != "stderr";
   try {
     larder::app::begin_log(settings.log, settings.log_level);
     for (const auto& warning : warnings) spdlog::warn("{}", larder::config::format(warning));
     larder::app::reopen_logs_on_signal();
-    larder::app::Server server(std::move(settings), LARDER_VERSION);
+    larder::app::Server server(std::move(settings), std::move(source), LARDER_VERSION);
     server.run();
   } catch (const std::exception& error) {
     spdlog::error("cannot start: {}", error.what());
@@ -77,5 +78,5 @@ int main(int argc, char** argv) {
   if (line.command == CommandLine::Command::suggest) {
     return print(larder::app::suggest(*loaded.settings, line.access_log));
   }
-  return serve(std::move(*loaded.settings), loaded.warnings);
+  return serve(std::move(*loaded.settings), loaded.warnings, {.file = line.config, .overrides = line.overrides});
 }

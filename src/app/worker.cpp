@@ -14,7 +14,7 @@ Worker::Worker(const config::Settings& settings, proxy::Shared& shared, boost::a
                proxy::PurgeBus* bus, proxy::ErrorLog& redis_errors, std::atomic<std::size_t>& write_bytes)
     : work_(context_.get_executor()),
       wheel_(context_),
-      counters_(settings.rules->routes.size()),
+      counters_(settings.rules->counted.size()),
       origins_(context_, wheel_, settings.origin),
       remote_(bus == nullptr ? nullptr
                              : std::make_unique<proxy::RemoteStore>(context_, encoding, *settings.redis, shared.log,
@@ -24,16 +24,15 @@ Worker::Worker(const config::Settings& settings, proxy::Shared& shared, boost::a
 
 Worker::~Worker() { stop(); }
 
-net::Listener& Worker::listen(const net::Endpoint& endpoint, bool shared_port, const net::ClientLimits& limits,
+net::Listener& Worker::listen(std::vector<net::ListeningSocket> sockets, const net::ClientLimits& limits,
                               net::Handler handler, net::SessionCounters& counters) {
   listener_ =
-      std::make_unique<net::Listener>(context_, wheel_, endpoint, shared_port, limits, std::move(handler), counters);
+      std::make_unique<net::Listener>(context_, wheel_, std::move(sockets), limits, std::move(handler), counters);
   return *listener_;
 }
 
 void Worker::run() {
   if (remote_) remote_->start();
-  if (listener_) listener_->start();
   thread_ = std::thread([this] {
     for (;;) {
       try {
@@ -47,10 +46,27 @@ void Worker::run() {
   });
 }
 
-void Worker::drain() {
-  sessions_ = 1;  // until counted
+void Worker::accept() {
   boost::asio::post(context_, [this] {
-    if (listener_) listener_->drain();
+    if (listener_) listener_->start();
+  });
+}
+
+void Worker::adopt(const net::ClientLimits& limits, const net::OriginParameters& origin, const proxy::TermsPtr& terms,
+                   std::latch& adopted) {
+  boost::asio::post(context_, [this, limits, origin, terms, &adopted] {
+    // Who waits must not wait for ever, even where memory runs out here.
+    const std::unique_ptr<std::latch, void (*)(std::latch*)> done(&adopted, [](std::latch* l) { l->count_down(); });
+    if (listener_) listener_->set_limits(limits);
+    origins_.set_parameters(origin);
+    proxy_.adopt(terms);
+  });
+}
+
+void Worker::drain(net::Queued queued, net::Milliseconds idle_grace) {
+  sessions_ = 1;  // until counted
+  boost::asio::post(context_, [this, queued, idle_grace] {
+    if (listener_) listener_->drain(queued, idle_grace);
     count_sessions();
   });
 }

@@ -17,6 +17,7 @@
 #include "larder/http/message.hpp"
 #include "larder/http/target.hpp"
 #include "larder/http/token.hpp"
+#include "larder/policy/cache_key.hpp"
 
 namespace larder::config {
 namespace {
@@ -670,6 +671,16 @@ class RulesReader : private NodeReader {
   bool has_identity_ = false;          // likewise
 };
 
+// Two readings of rules are of the same rules where these are equal; the environment does not change.
+std::string fingerprint_of(std::string_view text, const std::string& file, std::optional<policy::Seconds> default_ttl) {
+  std::string all = file;
+  all += '\0';
+  all += default_ttl ? std::to_string(default_ttl->count()) : std::string("none");
+  all += '\0';
+  all += text;
+  return policy::md5_hex(all);
+}
+
 }  // namespace
 
 std::vector<RulesKeys> rules_keys() {
@@ -698,6 +709,8 @@ std::shared_ptr<const policy::RuleSet> read_rules(std::string_view text, const s
   if (!root) return nullptr;
   auto rules = RulesReader(file, default_ttl, faults, warnings).read(*root);
   if (faults.size() != before) return nullptr;
+  rules.fingerprint = fingerprint_of(text, file, default_ttl);
+  policy::number_routes(rules);
   return std::make_shared<const policy::RuleSet>(std::move(rules));
 }
 
@@ -716,6 +729,8 @@ std::shared_ptr<const policy::RuleSet> built_in_rules(std::optional<policy::Seco
   route.match_text = "GET /**";
   route.file = "built-in rules";
   rules->routes.push_back(std::move(route));
+  rules->fingerprint = fingerprint_of({}, {}, default_ttl);
+  policy::number_routes(*rules);
   return rules;
 }
 

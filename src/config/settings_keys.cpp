@@ -25,6 +25,7 @@ constexpr std::uint64_t gib = 1UL << 30;
 constexpr std::uint64_t tib = 1UL << 40;
 constexpr milliseconds hour{3600000};
 constexpr milliseconds day{86400000};
+constexpr std::size_t longest_socket_path = 100;  // sockaddr_un has 108 bytes
 
 // Whether 0 may be written, and as "off" too.
 enum class Off : unsigned char { no, is_zero };
@@ -381,6 +382,12 @@ void add_server_keys(std::vector<SettingsKey>& keys, Settings& settings) {
   keys.push_back(text_key("rules", settings.rules_file,
                           "write the path of a rules file, or \"\" for the built-in rules", has_no_control));
   keys.push_back(flag_key("trust_forwarded", settings.trust_forwarded));
+  keys.push_back(flag_key("reload_on_change", settings.reload_on_change));
+  keys.push_back(text_key("takeover", settings.takeover,
+                          "write the path of a Unix socket, at most 100 bytes, or \"\" for none",
+                          [](std::string_view t) { return has_no_control(t) && t.size() <= longest_socket_path; }));
+  keys.push_back(duration_key("shutdown.deadline", settings.shutdown_deadline, milliseconds(0), day));
+  keys.push_back(duration_key("shutdown.idle_grace", settings.shutdown_idle_grace, milliseconds(0), hour));
   keys.push_back(admin_key(settings.admin));
   // It must fit into an Authorization field (RFC 6750 §2.1).
   keys.push_back(text_key("admin.token", settings.admin_token,

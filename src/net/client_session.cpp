@@ -265,7 +265,8 @@ void ClientSession::refuse(std::function<void(ClientSession&)> on_end) {
 }
 
 void ClientSession::close_if_idle() {
-  if (phase_ == Phase::reading && input_.empty()) abort();
+  // Looks once more for a request, and finds closes_idle where there is none.
+  if (phase_ == Phase::reading && input_.empty()) advance();
 }
 
 void ClientSession::abort() {
@@ -494,7 +495,7 @@ void ClientSession::wait_for_head() {
     input_.shrink();
     head_started_ = {};
     deadline_.arm(surroundings_->limits.idle_timeout);
-    if (surroundings_->draining) abort();
+    if (surroundings_->closes_idle) abort();
     return;
   }
   if (!hold(input_.capacity(), true)) {

@@ -1,12 +1,7 @@
 #include "larder/net/listener.hpp"
 
-#include <array>
-#include <boost/asio/ip/basic_resolver.hpp>
 #include <cerrno>
-#include <fmt/format.h>
-#include <netinet/tcp.h>
 #include <spdlog/spdlog.h>
-#include <stdexcept>
 #include <string_view>
 #include <sys/socket.h>
 #include <system_error>
@@ -16,7 +11,6 @@
 namespace larder::net {
 
 namespace {
-constexpr int backlog = 4096;
 constexpr Milliseconds accept_pause{100};
 // Established sessions must not wait long for a crowd of new ones.
 constexpr int most_accepts_per_turn = 64;
@@ -25,101 +19,88 @@ constexpr int most_accepts_per_turn = 64;
 constexpr std::size_t most_refused_at_once = 256;
 constexpr std::string_view short_refusal =
     "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-
-asio::ip::tcp::endpoint resolve_listen_address(asio::io_context& context, const Endpoint& endpoint) {
-  error_code error;
-  const auto literal = asio::ip::make_address(endpoint.host, error);
-  if (!error) return {literal, endpoint.port};
-  asio::ip::basic_resolver<asio::ip::tcp, Executor> resolver(context.get_executor());
-  const auto results = resolver.resolve(endpoint.host, std::to_string(endpoint.port), asio::ip::tcp::resolver::passive);
-  return *results.begin();
-}
-
-// A listening, non-blocking socket; -1 with errno where that cannot be.
-int listen_on(const asio::ip::tcp::endpoint& address, bool shared) noexcept {
-  const int descriptor =
-      ::socket(address.protocol().family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, address.protocol().protocol());
-  if (descriptor < 0) return -1;
-  const int on = 1;
-  (void)::setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (shared) (void)::setsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
-  if (::bind(descriptor, address.data(), static_cast<socklen_t>(address.size())) == 0 &&
-      ::listen(descriptor, backlog) == 0) {
-    return descriptor;
-  }
-  const int error = errno;
-  ::close(descriptor);
-  errno = error;
-  return -1;
-}
-
-asio::ip::tcp::endpoint name_of(int descriptor) noexcept {
-  asio::ip::tcp::endpoint endpoint;
-  auto size = static_cast<socklen_t>(endpoint.capacity());
-  if (::getsockname(descriptor, endpoint.data(), &size) == 0) endpoint.resize(size);
-  return endpoint;
-}
 }  // namespace
 
-Listener::Listener(asio::io_context& context, DeadlineWheel& wheel, const Endpoint& endpoint, bool shared,
+// One of the sockets.
+class Listener::Acceptor final : private Readiness::Watched {
+ public:
+  Acceptor(Listener& owner, ListeningSocket listening)
+      : socket(std::move(listening)), owner_(owner), pause_(owner.surroundings_->wheel, [this] { watch(); }) {}
+  ~Acceptor() { stop(); }
+  Acceptor(const Acceptor&) = delete;
+  Acceptor& operator=(const Acceptor&) = delete;
+
+  // Level-triggered: what one turn leaves in the backlog is seen in the next. Of several who wait for one socket not
+  // all are woken.
+  void watch() {
+    if (socket.is_open()) owner_.readiness_.watch(socket.descriptor(), EPOLLIN | EPOLLEXCLUSIVE, *this);
+  }
+  void rest() {
+    owner_.readiness_.forget(socket.descriptor(), *this);
+    pause_.arm(accept_pause);
+  }
+  void stop() noexcept {
+    if (!socket.is_open()) return;
+    pause_.disarm();
+    owner_.readiness_.forget(socket.descriptor(), *this);
+    socket.close();
+  }
+
+  ListeningSocket socket;
+
+ private:
+  void on_events(std::uint32_t) noexcept override {
+    try {
+      owner_.accept(*this);
+    } catch (const std::exception& failure) {
+      // Out of memory, mostly: a connection is lost, the listener is not.
+      spdlog::error("cannot begin a session: {}", failure.what());
+    }
+  }
+  void on_shutdown() noexcept override {}
+
+  Listener& owner_;
+  Deadline pause_;  ///< when to try again, while there are no descriptors
+};
+
+Listener::Listener(asio::io_context& context, DeadlineWheel& wheel, std::vector<ListeningSocket> sockets,
                    const ClientLimits& limits, Handler handler, SessionCounters& counters)
     : surroundings_(std::make_shared<SessionSurroundings>(context, wheel, limits, std::move(handler), counters)),
       readiness_(Readiness::of(context)),
-      pause_(wheel, [this] { watch(); }) {
-  descriptor_ = listen_on(resolve_listen_address(context, endpoint), shared);
-  if (descriptor_ < 0) {
-    const auto reason = std::error_code(errno, std::system_category()).message();
-    throw std::runtime_error(fmt::format("cannot listen on {}:{}: {}", endpoint.host, endpoint.port, reason));
-  }
-  local_endpoint_ = name_of(descriptor_);
+      idle_grace_(wheel, [this] { close_idle(); }) {
+  for (auto& socket : sockets) acceptors_.push_back(std::make_unique<Acceptor>(*this, std::move(socket)));
 }
 
-Listener::~Listener() {
-  stop_accepting();
-  surroundings_->forget_waiting();
+Listener::~Listener() { surroundings_->forget_waiting(); }
+
+asio::ip::tcp::endpoint Listener::local_endpoint() const { return acceptors_.front()->socket.local_endpoint(); }
+
+void Listener::start() {
+  for (const auto& acceptor : acceptors_) acceptor->watch();
 }
 
-void Listener::start() { watch(); }
-
-// Level-triggered: what one turn leaves in the backlog is seen in the next.
-void Listener::watch() {
-  if (descriptor_ >= 0) readiness_.watch(descriptor_, EPOLLIN, *this);
-}
-
-void Listener::stop_accepting() noexcept {
-  if (descriptor_ < 0) return;
-  readiness_.forget(descriptor_, *this);
-  ::close(std::exchange(descriptor_, -1));
-}
-
-void Listener::on_events(std::uint32_t) noexcept {
-  try {
-    accept();
-  } catch (const std::exception& failure) {
-    // Out of memory, mostly: a connection is lost, the listener is not.
-    spdlog::error("cannot begin a session: {}", failure.what());
-  }
-}
-
-void Listener::accept() {
-  for (int i = 0; i < most_accepts_per_turn && descriptor_ >= 0; ++i) {
+// Returns how many it has accepted, refused ones too.
+int Listener::accept(Acceptor& acceptor) {
+  int accepted_now = 0;
+  for (int i = 0; i < most_accepts_per_turn && acceptor.socket.is_open(); ++i) {
     asio::ip::tcp::endpoint peer;
     auto size = static_cast<socklen_t>(peer.capacity());
-    const int accepted = ::accept4(descriptor_, peer.data(), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    const int accepted = ::accept4(acceptor.socket.descriptor(), peer.data(), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (accepted >= 0) {
       peer.resize(size);
       begin(accepted, peer.address().to_string());
+      ++accepted_now;
       continue;
     }
-    if (errno == EAGAIN || errno == EWOULDBLOCK) return;
+    if (errno == EAGAIN || errno == EWOULDBLOCK) return accepted_now;
     // The client gave up before we came.
     if (errno == EINTR || errno == ECONNABORTED || errno == EPROTO) continue;
     // Out of descriptors, mostly: wait for some to become free instead of spinning.
     spdlog::error("cannot accept a connection: {}", std::error_code(errno, std::system_category()).message());
-    readiness_.forget(descriptor_, *this);
-    pause_.arm(accept_pause);
-    return;
+    acceptor.rest();
+    return accepted_now;
   }
+  return accepted_now;
 }
 
 void Listener::begin(int descriptor, std::string client_address) {
@@ -153,10 +134,24 @@ std::vector<std::shared_ptr<ClientSession>> all_of(const auto& sessions) {
 }
 }  // namespace
 
-void Listener::drain() {
+void Listener::drain(Queued queued, Milliseconds idle_grace) {
   surroundings_->draining = true;
-  pause_.disarm();
-  stop_accepting();
+  for (const auto& acceptor : acceptors_) {
+    // At the most what the kernel queues: under load there is always another one.
+    for (int turns = 0; queued == Queued::accept && turns < SOMAXCONN / most_accepts_per_turn; ++turns) {
+      if (accept(*acceptor) == 0) break;
+    }
+    acceptor->stop();
+  }
+  if (idle_grace > Milliseconds{0}) {
+    idle_grace_.arm(idle_grace);
+  } else {
+    close_idle();
+  }
+}
+
+void Listener::close_idle() {
+  surroundings_->closes_idle = true;
   for (const auto& session : all_of(sessions_)) session->close_if_idle();
 }
 

@@ -56,13 +56,37 @@ void OriginLease::give_back() {
   connection_.reset();
 }
 
-OriginPool::OriginPool(asio::io_context& context, DeadlineWheel& wheel, const OriginParameters& parameters)
-    : context_(context), wheel_(wheel), parameters_(parameters) {
-  for (const auto& url : parameters.servers) {
+OriginPool::OriginPool(asio::io_context& context, DeadlineWheel& wheel, OriginParameters parameters)
+    : context_(context), wheel_(wheel) {
+  set_parameters(std::move(parameters));
+}
+
+void OriginPool::set_parameters(OriginParameters parameters) {
+  parameters_ = std::move(parameters);
+  std::vector<std::unique_ptr<OriginServer>> servers;
+  for (const auto& url : parameters_.servers) {
     auto server = std::make_unique<OriginServer>();
     split_server(url, *server);
-    servers_.push_back(std::move(server));
+    for (auto* known : {&servers_, &former_servers_}) {
+      for (auto& one : *known) {
+        if (one && one->authority == server->authority) server = std::move(one);
+      }
+      std::erase(*known, nullptr);
+    }
+    servers.push_back(std::move(server));
   }
+  for (auto& gone : servers_) {
+    close_idle(*gone);
+    former_servers_.push_back(std::move(gone));
+  }
+  servers_ = std::move(servers);
+  // There may be more room now.
+  for (auto& server : servers_) wake_next(*server);
+  for (auto& server : former_servers_) wake_next(*server);
+}
+
+bool OriginPool::is_former(const OriginServer& server) const noexcept {
+  return std::ranges::any_of(former_servers_, [&server](const auto& one) { return one.get() == &server; });
 }
 
 OriginPool::~OriginPool() = default;
@@ -230,7 +254,7 @@ void OriginPool::give_back(OriginServer& server, std::unique_ptr<OriginConnectio
     // Those that were idle too long are closed but still here; they must not stand in the way of a living one.
     server.open -= std::erase_if(server.idle, [](const auto& kept) { return !kept->stream().is_open(); });
   }
-  if (connection->is_reusable() && server.idle.size() < parameters_.idle_connections) {
+  if (connection->is_reusable() && server.idle.size() < parameters_.idle_connections && !is_former(server)) {
     connection->idle_deadline().arm(parameters_.idle_timeout);
     server.idle.push_back(std::move(connection));
   } else {
@@ -264,7 +288,9 @@ void OriginPool::wake_next(OriginServer& server) {
 
 std::size_t OriginPool::waiting() const noexcept {
   std::size_t all = 0;
-  for (const auto& server : servers_) all += server->waiting.size();
+  for (const auto* servers : {&servers_, &former_servers_}) {
+    for (const auto& server : *servers) all += server->waiting.size();
+  }
   return all;
 }
 
@@ -290,10 +316,14 @@ std::vector<OriginServerState> OriginPool::servers() const {
   return states;
 }
 
+void OriginPool::close_idle(OriginServer& server) {
+  server.open -= server.idle.size();
+  server.idle.clear();
+}
+
 void OriginPool::close_idle() {
   for (auto& server : servers_) {
-    server->open -= server->idle.size();
-    server->idle.clear();
+    close_idle(*server);
     wake_next(*server);
   }
 }

@@ -575,6 +575,8 @@ std::string_view meaning(NotStored reason) noexcept {
       return "clients that read slowly keep too much of what memory has let go of (memory.outside)";
     case NotStored::upgrade:
       return "the connection was upgraded";
+    case NotStored::rules_changed:
+      return "the rules under which it was asked for were replaced meanwhile";
     case NotStored::count_:
       break;
   }

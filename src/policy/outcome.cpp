@@ -52,6 +52,8 @@ std::string_view to_string(NotStored reason) noexcept {
       return "slow_clients";
     case NotStored::upgrade:
       return "upgrade";
+    case NotStored::rules_changed:
+      return "rules_changed";
     case NotStored::count_:
       break;
   }

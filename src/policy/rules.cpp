@@ -318,6 +318,31 @@ bool PathPattern::covers(const PathPattern& other) const {
   return covered[0][0];
 }
 
+bool PathPattern::overlaps(const PathPattern& other) const {
+  using Kind = Segment::Kind;
+  const auto& mine = segments_;
+  const auto& theirs = other.segments_;
+  const auto meet = [](const Segment& a, const Segment& b) {
+    if (a.kind == Kind::literal && b.kind == Kind::literal) return a.text == b.text;
+    if (a.kind == Kind::literal) return !a.text.empty();
+    return b.kind != Kind::literal || !b.text.empty();
+  };
+  // overlap[i][j]: mine from i on and theirs from j on have a path in common. Filled from the end, as in covers().
+  std::vector<std::vector<bool>> overlap(mine.size() + 1, std::vector<bool>(theirs.size() + 1, false));
+  overlap[mine.size()][theirs.size()] = true;
+  for (std::size_t i = mine.size() + 1; i-- > 0;) {
+    for (std::size_t j = theirs.size() + 1; j-- > 0;) {
+      const bool any_here = i < mine.size() && mine[i].kind == Kind::any_number;
+      const bool any_there = j < theirs.size() && theirs[j].kind == Kind::any_number;
+      if (any_here) overlap[i][j] = overlap[i + 1][j] || (j < theirs.size() && overlap[i][j + 1]);
+      if (any_there && !overlap[i][j]) overlap[i][j] = overlap[i][j + 1] || (i < mine.size() && overlap[i + 1][j]);
+      if (any_here || any_there || i == mine.size() || j == theirs.size()) continue;
+      overlap[i][j] = meet(mine[i], theirs[j]) && overlap[i + 1][j + 1];
+    }
+  }
+  return overlap[0][0];
+}
+
 std::optional<Template> Template::parse(std::string_view text, const std::vector<std::string>& known_captures,
                                         std::string& error) {
   constexpr std::string_view variables = "{query.NAME}, {header.NAME}, {cookie.NAME} or {identity}";
@@ -423,6 +448,22 @@ void RuleSet::match_cache(std::string_view method, std::string_view path, RouteM
 
 bool RuleSet::shares_hosts() const noexcept {
   return std::ranges::any_of(routes, [](const Route& route) { return route.caches() && !route.key_has_host; });
+}
+
+void number_routes(RuleSet& rules, const std::vector<CountedRoute>& before) {
+  rules.counted = before;
+  std::vector<bool> is_taken(before.size(), false);
+  for (auto& route : rules.routes) {
+    CountedRoute known{route.match_text, route.type ? route.type->name : std::string()};
+    std::size_t place = 0;
+    while (place < is_taken.size() && (is_taken[place] || rules.counted[place] != known)) ++place;
+    if (place == is_taken.size()) {
+      rules.counted.push_back(std::move(known));
+      is_taken.push_back(true);
+    }
+    is_taken[place] = true;
+    route.counter = place;
+  }
 }
 
 const Type* RuleSet::type(std::string_view name) const noexcept {

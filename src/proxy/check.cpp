@@ -78,7 +78,7 @@ void Proxy::compare(CheckKind kind, const Transaction& transaction, const store:
   } else {
     differs = policy::differences({form->status(), fields, form->body()},
                                   {fresh.status, fresh.fields, fresh.body.value_or(std::string_view{})},
-                                  shared_.rules->compared_fields);
+                                  t.terms->rules->compared_fields);
     if (fresh.is_longer && std::ranges::find(differs, "body") == differs.end()) differs.emplace_back("body");
   }
   if (differs.empty()) {
@@ -164,7 +164,8 @@ Proxy::Awaitable<void> Proxy::shadow(net::Exchange& exchange, TransactionPtr tra
 
   const auto stamp = shared_.log.stamp();
   const auto request_time = wall_clock();
-  const auto origin = origin_request(&exchange, t.request, t.client_address, t.content ? &*t.content : nullptr);
+  const auto origin =
+      origin_request(&exchange, *t.terms, t.request, t.client_address, t.content ? &*t.content : nullptr);
   OriginResponse response;
   {
     const net::AccessLap lap(exchange.record, &net::AccessRecord::origin);
@@ -174,11 +175,11 @@ Proxy::Awaitable<void> Proxy::shadow(net::Exchange& exchange, TransactionPtr tra
   if (response.error) {
     report_origin_error(t.method, t.target, response);
     if (would_serve) checks.count(t.route(), CheckKind::shadow, policy::AnswerVerdict::failed);
-    reply_with_failure(exchange, response, labels);
+    reply_with_failure(exchange, *t.terms, response, labels);
     co_return;
   }
   if (response.head.status == 101) {
-    co_await relay_upgraded(exchange, response);
+    co_await relay_upgraded(exchange, *t.terms, response);
     co_return;
   }
 
@@ -188,7 +189,7 @@ Proxy::Awaitable<void> Proxy::shadow(net::Exchange& exchange, TransactionPtr tra
   const auto share = is_whole ? shared_.fills.reserve(static_cast<std::size_t>(length.value_or(most))) : std::nullopt;
   BodyCopy copy{.bytes = {}, .most = most};
   const auto answer = response_fields(response.head, via_.of(response.head.version), response_time);
-  co_await relay_response(exchange, response, labels, share ? &copy : nullptr);
+  co_await relay_response(exchange, *t.terms, response, labels, share ? &copy : nullptr);
   const bool is_known = share && !response.error && !copy.is_cut;
 
   if (would_serve) {
@@ -207,12 +208,12 @@ Proxy::Awaitable<void> Proxy::shadow(net::Exchange& exchange, TransactionPtr tra
   parts.reason = response.head.reason;
   parts.body = std::make_shared<const std::string>(std::move(copy.bytes));
   remember_credentials(t, parts.key);
-  (void)keep(store::StoredResponse::make(std::move(parts)), t.route(), stamp);
+  (void)keep(t, store::StoredResponse::make(std::move(parts)), stamp);
 }
 
 // After a hit was served: shall the origin be asked about it? Only what may be asked again without harm: a GET that has
 // no credentials, unless the rules know of them.
-void Proxy::verify_by_chance(const net::Exchange& exchange, const policy::Route& route,
+void Proxy::verify_by_chance(const net::Exchange& exchange, const TermsPtr& terms, const policy::Route& route,
                              const store::StoredPtr& stored) {
   if (random_() % all_of_them >= route.verify_ppm) return;
   if (exchange.request.method != "GET" || !stored->is_complete()) return;
@@ -239,7 +240,8 @@ void Proxy::verify_by_chance(const net::Exchange& exchange, const policy::Route&
   }
   ++verified_in_second_;
   asio::co_spawn(context_.get_executor(),
-                 verify(make_end_to_end_transaction(exchange), stored, std::move(*share), verifying_), asio::detached);
+                 verify(make_end_to_end_transaction(terms, exchange), stored, std::move(*share), verifying_),
+                 asio::detached);
 }
 
 // `share`: of memory for the answer; `place`: counts those that are under way.
@@ -253,7 +255,7 @@ Proxy::Awaitable<void> Proxy::verify(TransactionPtr transaction, store::StoredPt
   policy::remove_preconditions(fields);
   auto request = t.request;
   request.fields = fields;
-  const auto origin = origin_request(nullptr, request, t.client_address);
+  const auto origin = origin_request(nullptr, *t.terms, request, t.client_address);
   OriginResponse response;
   co_await fetch(origins_, origin, response);
   if (response.error) {

@@ -10,7 +10,7 @@ Proxy::Awaitable<void> Proxy::head(net::Exchange& exchange, TransactionPtr trans
   count(&t.route(), t.reason);
   const auto stamp = shared_.log.stamp();
   const auto request_time = wall_clock();
-  const auto origin = origin_request(&exchange, t.request, t.client_address);
+  const auto origin = origin_request(&exchange, *t.terms, t.request, t.client_address);
   OriginResponse response;
   {
     const net::AccessLap lap(exchange.record, &net::AccessRecord::origin);
@@ -26,20 +26,20 @@ Proxy::Awaitable<void> Proxy::head(net::Exchange& exchange, TransactionPtr trans
                                                            : "origin_5xx");
     count(exchange, &t.route(), stale.outcome);
     const auto form = acceptable_form(t, t.stale);
-    serve_stored(exchange, t.request, form ? form : t.stale, stale, response_time);
+    serve_stored(exchange, *t.terms, t.request, form ? form : t.stale, stale, response_time);
     co_return;
   }
   auto labels = Labels::from_origin(t);
   count(exchange, &t.route(), labels.outcome);
   if (response.error) {
     labels.detail = "origin_error";
-    reply_with_failure(exchange, response, labels);
+    reply_with_failure(exchange, *t.terms, response, labels);
     co_return;
   }
   const auto reason = absorb_head(t, response, stamp, request_time, response_time);
   labels.stored = reason == policy::NotStored::none;
   if (!labels.stored) labels.detail = policy::to_string(reason);
-  co_await relay_response(exchange, response, labels);
+  co_await relay_response(exchange, *t.terms, response, labels);
 }
 
 // What the head of a GET would be: it renews the stored response, shows that it has changed, or, where there is none,
@@ -72,7 +72,7 @@ policy::NotStored Proxy::absorb_head(Transaction& transaction, const OriginRespo
     parts.reason = response.head.reason;
     parts.body = std::make_shared<const std::string>();
     parts.extent = std::make_shared<const policy::Extent>(policy::Extent{.ranges = {}, .complete_length = length});
-    return keep(store::StoredResponse::make(std::move(parts)), t.route(), stamp);
+    return keep(t, store::StoredResponse::make(std::move(parts)), stamp);
   }
   count(&t.route(), reason);
   return reason;

@@ -63,7 +63,7 @@ std::string changed_head(int status, http::FieldSpan fields, std::string_view ke
 
 RouteCounters* Proxy::counters_of(const policy::Route* route) noexcept {
   if (route == nullptr) return nullptr;
-  return &counters_.routes[static_cast<std::size_t>(route - shared_.rules->routes.data())];
+  return &counters_.routes[route->counter];
 }
 
 void Proxy::count(net::Exchange& exchange, const policy::Route* route, policy::CacheOutcome outcome) noexcept {
@@ -105,7 +105,7 @@ bool Proxy::needs_the_story(const http::RequestHead& request) {
 // reckons (shadow mode has no short ways).
 bool Proxy::name(const http::RequestHead& request) {
   ++named_;
-  shared_.rules->match_cache(request.method, request.path(), match_);
+  terms_->rules->match_cache(request.method, request.path(), match_);
   if (match_.route == nullptr || match_.route->cache_off || match_.route->is_shadow) return false;
   path_size_ = policy::canonical_request(request, match_, canonical_);
   return true;
@@ -113,7 +113,7 @@ bool Proxy::name(const http::RequestHead& request) {
 
 // May what is stored of it be found under other names too (No-Vary-Search)?
 bool Proxy::has_other_names() const {
-  return path_size_ > 0 && shared_.rules->honour_no_vary_search && !shared_.variances.empty() &&
+  return path_size_ > 0 && terms_->rules->honour_no_vary_search && !shared_.variances.empty() &&
          !shared_.variances.find(std::string_view(canonical_).substr(0, path_size_)).empty();
 }
 
@@ -138,18 +138,18 @@ bool Proxy::answer_at_once(net::Exchange& exchange) {
   if (found.needs_decoding) return false;
   const auto now = wall_clock();
   if (!is_trusted(*found.stored, now)) return false;
-  if (!serve_if_fresh(exchange, *match_.route, found.stored, "memory", now)) return false;
+  if (!serve_if_fresh(exchange, terms_, *match_.route, found.stored, "memory", now)) return false;
   counters_.requests.add();
   counters_.memory_hits.add();
   return true;
 }
 
 // Serves what a look-up found where it is fresh; this client takes it as it is.
-bool Proxy::serve_if_fresh(net::Exchange& exchange, const policy::Route& route, const store::StoredPtr& stored,
-                           std::string_view tier, policy::TimePoint now) {
+bool Proxy::serve_if_fresh(net::Exchange& exchange, const TermsPtr& terms, const policy::Route& route,
+                           const store::StoredPtr& stored, std::string_view tier, policy::TimePoint now) {
   const auto& request = exchange.request;
   policy::RequestCacheControl client;
-  if (shared_.rules->honour_client_directives && request.control.has(http::ControlField::caching)) {
+  if (terms->rules->honour_client_directives && request.control.has(http::ControlField::caching)) {
     client = policy::parse_request_cache_control(request.fields);
   }
   const auto lifetime = stored->lifetime();
@@ -160,8 +160,9 @@ bool Proxy::serve_if_fresh(net::Exchange& exchange, const policy::Route& route, 
     identify(exchange);
   }
   count(exchange, &route, policy::CacheOutcome::hit);
-  serve_stored(exchange, request, stored, Labels::from_cache(policy::CacheOutcome::hit, lifetime, now, tier), now);
-  if (route.verify_ppm > 0) verify_by_chance(exchange, route, stored);
+  serve_stored(exchange, *terms, request, stored, Labels::from_cache(policy::CacheOutcome::hit, lifetime, now, tier),
+               now);
+  if (route.verify_ppm > 0) verify_by_chance(exchange, terms, route, stored);
   return true;
 }
 
@@ -192,7 +193,7 @@ std::optional<policy::CacheKey> Proxy::key_to_ask_redis_for(const net::Exchange&
 }
 
 // The short way of a plain hit in Redis. All else takes the long way, which does not ask Redis again.
-Proxy::Awaitable<void> Proxy::ask_redis_first(net::Exchange& exchange, policy::CacheKey key,
+Proxy::Awaitable<void> Proxy::ask_redis_first(net::Exchange& exchange, TermsPtr terms, policy::CacheKey key,
                                               const policy::Route& route) {
   const auto until = remote_->deadline_from_now();
   store::Lookup found;
@@ -200,12 +201,13 @@ Proxy::Awaitable<void> Proxy::ask_redis_first(net::Exchange& exchange, policy::C
     const net::AccessLap lap(exchange.record, &net::AccessRecord::redis);
     found = co_await remote_->find(key.key, key.canonical, exchange.request.fields, until);
   }
-  if (found.stored && !found.needs_decoding && serve_if_fresh(exchange, route, found.stored, "redis", wall_clock())) {
+  if (found.stored && !found.needs_decoding &&
+      serve_if_fresh(exchange, terms, route, found.stored, "redis", wall_clock())) {
     count_redis_hit(&exchange);
     (void)shared_.memory.insert(found.stored, found.stored->stamp().sequence);
     co_return;
   }
-  const auto transaction = make_end_to_end_transaction(exchange);
+  const auto transaction = make_end_to_end_transaction(terms, exchange);
   transaction->found_in_redis = std::move(found);
   co_await get(exchange, transaction);
 }
@@ -235,15 +237,15 @@ store::StoredPtr Proxy::acceptable_form(const Transaction& transaction, const st
   return store::StoredResponse::make(std::move(plain));
 }
 
-void Proxy::serve_stored(net::Exchange& exchange, const http::RequestHead& request, const store::StoredPtr& stored,
-                         const Labels& labels, policy::TimePoint now) {
+void Proxy::serve_stored(net::Exchange& exchange, const Terms& terms, const http::RequestHead& request,
+                         const store::StoredPtr& stored, const Labels& labels, policy::TimePoint now) {
   // Only these look at the stored fields; else the head leaves as it is.
   const bool may_be_conditional =
       request.control.has(http::ControlField::cache_conditions) && http::has_cache_preconditions(request.fields);
   const bool may_be_range =
       request.control.has(http::ControlField::range) && http::find(request.fields, "Range") != nullptr;
   const bool needs_fields =
-      !stored->is_complete() || may_be_conditional || may_be_range || shared_.rules->forward_targeted_fields;
+      !stored->is_complete() || may_be_conditional || may_be_range || terms.rules->forward_targeted_fields;
   const auto fields = needs_fields ? stored->fields() : store::StoredFields{};
   const auto* const extent = stored->extent();
   const auto status = stored->status();
@@ -251,8 +253,8 @@ void Proxy::serve_stored(net::Exchange& exchange, const http::RequestHead& reque
   auto complete = labels;
   complete.key = {};
   complete.stored_key = stored->base_key();
-  append_labels(lines_, complete, exchange);
-  if (shared_.rules->forward_targeted_fields) {
+  append_labels(lines_, terms, complete, exchange);
+  if (terms.rules->forward_targeted_fields) {
     for (const auto& field : fields.span()) {
       if (policy::is_targeted_field(field.name)) append_field(lines_, field.name, field.value);
     }

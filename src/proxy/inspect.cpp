@@ -34,8 +34,8 @@ TierFinding Proxy::finding_of(const Transaction& transaction, std::string_view t
   return out;
 }
 
-Proxy::Awaitable<Inspection> Proxy::inspect(const http::RequestHead& request) {
-  const auto transaction = make_transaction(request, {}, std::nullopt);
+Proxy::Awaitable<Inspection> Proxy::inspect(TermsPtr terms, const http::RequestHead& request) {
+  const auto transaction = make_transaction(terms, request, {}, std::nullopt);
   auto& t = *transaction;
   Inspection out;
   bool current = true;

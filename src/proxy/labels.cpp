@@ -116,15 +116,16 @@ void Proxy::note_route(net::AccessRecord& record, const policy::Route& route) co
 }
 
 // Checked when the reply is made, so that nothing of it is kept and requests without the field pay nothing.
-bool Proxy::wants_explanation(const http::RequestHead& request) const {
-  if (shared_.admin_token.empty()) return false;
+bool Proxy::wants_explanation(const Terms& terms, const http::RequestHead& request) {
+  if (terms.admin_token.empty()) return false;
   const auto token = http::first_value(request.fields, http::explain_field);
   return token && http::count(request.fields, http::explain_field) == 1 &&
-         policy::same_secret(*token, shared_.admin_token);
+         policy::same_secret(*token, terms.admin_token);
 }
 
 // How the answer came about, as an Item with parameters (RFC 8941 §3.3).
-void Proxy::append_explanation(std::string& lines, const Labels& labels, const http::RequestHead& request) const {
+void Proxy::append_explanation(std::string& lines, const Terms& terms, const Labels& labels,
+                               const http::RequestHead& request) {
   lines.append(http::explain_field).append(": ").append(policy::to_string(labels.outcome));
   const auto add = [&lines](std::string_view name, std::string_view value) {
     if (!value.empty()) lines.append("; ").append(name).append("=").append(value);
@@ -139,7 +140,7 @@ void Proxy::append_explanation(std::string& lines, const Labels& labels, const h
     add("freshness-lifetime", std::to_string((*labels.ttl + labels.age.value_or(policy::Seconds{0})).count()));
     add("lifetime-source", policy::to_string(labels.source));
   }
-  if (const auto* const route = shared_.rules->match_cache(request.method, request.path()).route) {
+  if (const auto* const route = terms.rules->match_cache(request.method, request.path()).route) {
     auto place = policy::place_of(*route);
     // A String holds printable ASCII, and neither quote nor backslash as they are.
     std::ranges::replace_if(
@@ -149,9 +150,10 @@ void Proxy::append_explanation(std::string& lines, const Labels& labels, const h
   lines.append("\r\n");
 }
 
-void Proxy::append_labels(std::string& lines, const Labels& labels, const net::Exchange& exchange) const {
-  if (exchange.request.control.has(http::ControlField::explanation) && wants_explanation(exchange.request)) {
-    append_explanation(lines, labels, exchange.request);
+void Proxy::append_labels(std::string& lines, const Terms& terms, const Labels& labels,
+                          const net::Exchange& exchange) const {
+  if (exchange.request.control.has(http::ControlField::explanation) && wants_explanation(terms, exchange.request)) {
+    append_explanation(lines, terms, labels, exchange.request);
   }
   const auto outcome = policy::to_string(labels.outcome);
   const auto key = labels.key.empty() ? labels.stored_key : labels.key;

@@ -164,7 +164,7 @@ Proxy::Awaitable<void> Proxy::go_alone(net::Exchange& exchange, TransactionPtr t
   auto labels = Labels::from_origin(*transaction);
   labels.detail = policy::to_string(policy::NotStored::fill_budget);
   const auto* content = transaction->content ? &*transaction->content : nullptr;
-  return relay(exchange, transaction->request, labels, &transaction->route(), content);
+  return relay(exchange, *transaction->terms, transaction->request, labels, &transaction->route(), content);
 }
 
 bool Proxy::asks_redis(const Transaction& transaction) const noexcept {
@@ -271,10 +271,10 @@ Proxy::Awaitable<void> Proxy::deliver(std::shared_ptr<Leading> shared_leading) {
     if (response.head.status == 101) {
       response.error = net::Error::origin_malformed;
       response.lease.connection().close();
-      reply_with_failure(*exchange, response, labels);
+      reply_with_failure(*exchange, *transaction->terms, response, labels);
       co_return;
     }
-    co_await relay_response(*exchange, response, labels);
+    co_await relay_response(*exchange, *transaction->terms, response, labels);
     co_return;
   }
 
@@ -304,7 +304,7 @@ std::optional<policy::NotReused> Proxy::is_lately_unstorable(const net::Exchange
 }
 
 // Asks for this client only, and makes a fill of it when the answer proves storable, as go_alone() would.
-Proxy::Awaitable<void> Proxy::pass(net::Exchange& exchange, policy::NotReused why, std::string key,
+Proxy::Awaitable<void> Proxy::pass(net::Exchange& exchange, TermsPtr terms, policy::NotReused why, std::string key,
                                    const policy::Route& route) {
   count(&route, why);
   counters_.fills.add();
@@ -317,7 +317,7 @@ Proxy::Awaitable<void> Proxy::pass(net::Exchange& exchange, policy::NotReused wh
   OriginResponse response;
   {
     const net::AccessLap lap(exchange.record, &net::AccessRecord::origin);
-    co_await fetch(origins_, origin_request(&exchange, request, exchange.client_address), response);
+    co_await fetch(origins_, origin_request(&exchange, *terms, request, exchange.client_address), response);
   }
   Labels labels;
   labels.outcome = policy::CacheOutcome::miss;
@@ -329,11 +329,11 @@ Proxy::Awaitable<void> Proxy::pass(net::Exchange& exchange, policy::NotReused wh
     report_origin_error(request.method, request.target, response);
     labels.detail = "origin_error";
     count(exchange, &route, labels.outcome);
-    reply_with_failure(exchange, response, labels);
+    reply_with_failure(exchange, *terms, response, labels);
     co_return;
   }
   if (response.head.status == 101) {
-    co_await relay_upgraded(exchange, response);  // nobody has asked for it, which it says
+    co_await relay_upgraded(exchange, *terms, response);  // nobody has asked for it, which it says
     co_return;
   }
   const auto response_time = wall_clock();
@@ -344,9 +344,9 @@ Proxy::Awaitable<void> Proxy::pass(net::Exchange& exchange, policy::NotReused wh
   }
   if (refusal == policy::NotStored::none) {
     if (auto fill = shared_.fills.unlisted(stamp)) {
-      const auto leading = std::make_shared<Leading>(shared_.fills, &exchange,
-                                                     make_transaction(request, exchange.client_address, std::nullopt),
-                                                     std::string(), std::move(fill));
+      const auto leading = std::make_shared<Leading>(
+          shared_.fills, &exchange, make_transaction(terms, request, exchange.client_address, std::nullopt),
+          std::string(), std::move(fill));
       leading->transaction->reason = why;
       leading->request_time = request_time;
       leading->response_time = response_time;
@@ -359,7 +359,7 @@ Proxy::Awaitable<void> Proxy::pass(net::Exchange& exchange, policy::NotReused wh
   count(&route, refusal);
   count(exchange, &route, labels.outcome);
   labels.detail = policy::to_string(refusal);
-  co_await relay_response(exchange, response, labels);
+  co_await relay_response(exchange, *terms, response, labels);
 }
 
 // Serves a stored response to the followers, unless they were told to go on alone, and to our own client, if any.
@@ -379,7 +379,7 @@ void Proxy::serve(Leading& leading, const store::StoredPtr& stored, policy::Cach
   }
   count(*leading.exchange, &t.route(), outcome);
   const auto form = acceptable_form(t, stored);
-  serve_stored(*leading.exchange, t.request, form ? form : stored, labels, now);
+  serve_stored(*leading.exchange, *t.terms, t.request, form ? form : stored, labels, now);
 }
 
 void Proxy::serve_found_in_redis(Leading& leading) {
@@ -403,7 +403,8 @@ OriginRequest Proxy::next_question(Leading& leading, bool is_first) {
   leading.request_time = wall_clock();
   auto request = t.request;
   request.fields = leading.question.fields;
-  auto origin = origin_request(leading.exchange, request, t.client_address, t.content ? &*t.content : nullptr);
+  auto origin =
+      origin_request(leading.exchange, *t.terms, request, t.client_address, t.content ? &*t.content : nullptr);
   origin.on_connection = nullptr;  // a fill goes on without its leader's client
   return origin;
 }
@@ -459,7 +460,7 @@ bool Proxy::report_error(Leading& leading) {
   auto labels = Labels::from_origin(t);
   labels.detail = "origin_error";
   count(*leading.exchange, &t.route(), labels.outcome);
-  reply_with_failure(*leading.exchange, response, labels);
+  reply_with_failure(*leading.exchange, *leading.transaction->terms, response, labels);
   return true;
 }
 
@@ -630,7 +631,7 @@ void Proxy::finish_fill(Leading& leading) {
     parts.body = std::move(body);
     remember_credentials(t, parts.key);
     stored = store::StoredResponse::make(std::move(parts));
-    (void)keep(stored, t.route(), fill->stamp());
+    (void)keep(t, stored, fill->stamp());
     supersede(t, *stored);
   }
   leading.leadership.complete(std::move(stored), leading.response.lease.connection().trailers());
@@ -722,11 +723,11 @@ void Proxy::reply_with_failure_of_fill(net::Exchange& exchange, const Transactio
                                           shed ? to_string(*shed) : std::string_view{});
     count(exchange, &t.route(), stale.outcome);
     const auto form = acceptable_form(t, t.stale);
-    serve_stored(exchange, t.request, form ? form : t.stale, stale, now);
+    serve_stored(exchange, *t.terms, t.request, form ? form : t.stale, stale, now);
     return;
   }
   count(exchange, &t.route(), labels.outcome);
-  reply_with_failure(exchange, failure, labels);
+  reply_with_failure(exchange, *t.terms, failure, labels);
 }
 
 // The fill was answered with a stored response: serves it where this request may have it.
@@ -751,7 +752,7 @@ Proxy::Followed Proxy::serve_answer_of_fill(net::Exchange& exchange, const Trans
   if (view.outcome == policy::CacheOutcome::revalidated) answer.forward = labels.forward;
   count(exchange, &t.route(), answer.outcome);
   if (answer.outcome == policy::CacheOutcome::hit) exchange.latency = &counters_.latency(LatencyOf::redis_hit);
-  serve_stored(exchange, t.request, form, answer, now);
+  serve_stored(exchange, *t.terms, t.request, form, answer, now);
   return Followed::replied;
 }
 
@@ -785,16 +786,16 @@ bool Proxy::begin_reply_from_fill(net::Exchange& exchange, const Transaction& tr
   // What no-cache="..." and private="..." list is for the leader's client alone, and is not stored.
   const bool is_whole_head = !leads || !policy::lists_fields(view.head->fields);
   if (labels.stored && is_whole_head) {
-    serve_stored(exchange, t.request, view.stored, labels, now);
+    serve_stored(exchange, *t.terms, t.request, view.stored, labels, now);
     return false;
   }
   auto fields = http::FieldList::view_of(leads ? view.head->fields : view.head->shared_fields);
   fields.remove("Age");  // written anew among the labels
-  hide_targeted_fields(fields);
+  hide_targeted_fields(*t.terms, fields);
   http::ResponseHead head{
       .status = view.head->status, .reason = view.head->reason, .version = http::Version::http_1_1, .fields = fields};
   lines_.clear();
-  append_labels(lines_, labels, exchange);
+  append_labels(lines_, *t.terms, labels, exchange);
   if (http::evaluate_for_cache(t.method, t.fields, head.status, head.fields, now) == http::Precondition::not_modified) {
     head.status = 304;
     head.reason = {};

@@ -121,7 +121,7 @@ store::StoredPtr Proxy::keep_part(const Transaction& transaction, http::FieldSpa
   if (!body.extent.is_whole()) parts.extent = std::make_shared<const policy::Extent>(std::move(body.extent));
   auto stored = store::StoredResponse::make(std::move(parts));
   if (is_wanted && is_storable) {
-    (void)keep(stored, t.route(), stamp);
+    (void)keep(t, stored, stamp);
     supersede(t, *stored);
   }
   return stored;
@@ -153,7 +153,7 @@ Proxy::Awaitable<void> Proxy::serve_part(net::Exchange& exchange, TransactionPtr
     count(&t.route(), reason);
     labels.detail = policy::to_string(reason);
     if (!completes) {
-      co_await relay_response(exchange, response, labels);
+      co_await relay_response(exchange, *t.terms, response, labels);
       co_return;
     }
   }
@@ -166,9 +166,9 @@ Proxy::Awaitable<void> Proxy::serve_part(net::Exchange& exchange, TransactionPtr
     if (completes) {
       connection.close();
       response.error = net::Error::over_budget;
-      reply_with_failure(exchange, response, labels);
+      reply_with_failure(exchange, *t.terms, response, labels);
     } else {
-      co_await relay_response(exchange, response, labels);
+      co_await relay_response(exchange, *t.terms, response, labels);
     }
     co_return;
   }
@@ -176,7 +176,7 @@ Proxy::Awaitable<void> Proxy::serve_part(net::Exchange& exchange, TransactionPtr
   std::string bytes;
   if (!completes) {
     BodyCopy copy{.bytes = {}, .most = static_cast<std::size_t>(part->size())};
-    co_await relay_response(exchange, response, labels, &copy);
+    co_await relay_response(exchange, *t.terms, response, labels, &copy);
     if (!response.error && !copy.is_cut && copy.bytes.size() == part->size()) {
       (void)keep_part(t, answer, *part, content_range->complete_length, std::move(copy.bytes), false, true, stamp,
                       request_time, response_time);
@@ -189,7 +189,7 @@ Proxy::Awaitable<void> Proxy::serve_part(net::Exchange& exchange, TransactionPtr
       response.error = piece.error();
       response.fault = connection.fault();
       report_origin_error(t.method, t.target, response);
-      reply_with_failure(exchange, response, labels);
+      reply_with_failure(exchange, *t.terms, response, labels);
       co_return;
     }
     bytes += *piece;
@@ -200,12 +200,12 @@ Proxy::Awaitable<void> Proxy::serve_part(net::Exchange& exchange, TransactionPtr
   if (!stored || !stored->can_answer(t.request)) {
     // Not what is_missing_part() has seen.
     response.error = net::Error::origin_malformed;
-    reply_with_failure(exchange, response, labels);
+    reply_with_failure(exchange, *t.terms, response, labels);
     co_return;
   }
   labels.key = {};
   labels.stored = is_storable;
-  serve_stored(exchange, t.request, stored, labels, response_time);
+  serve_stored(exchange, *t.terms, t.request, stored, labels, response_time);
 }
 
 }  // namespace larder::proxy

@@ -152,6 +152,26 @@ void PurgeBus::clear_journal_if_delivered() {
   }
 }
 
+void PurgeBus::absorb(std::unique_ptr<store::Journal> left_behind) {
+  asio::post(context_, [this, shared = std::shared_ptr<store::Journal>(std::move(left_behind))] {
+    for (const auto& selectors : shared->recovered()) {
+      owed_up_to_ = std::max(owed_up_to_, log_.apply_local(selectors, true));
+      append_to_journal(selectors);
+    }
+    if (const auto error = shared->clear()) {
+      errors_.report(fmt::format("the purge journal of another process could not be cleared: {}", error.message()));
+    }
+    wake_->notify();
+  });
+}
+
+void PurgeBus::settle() {
+  asio::post(context_, [this] {
+    owed_up_to_ = log_.sequence();
+    wake_->notify();
+  });
+}
+
 void PurgeBus::request_attach() {
   attach_requested_ = true;
   wake_->notify();

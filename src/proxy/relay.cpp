@@ -21,13 +21,13 @@ constexpr std::chrono::seconds retry_after{1};
 
 // `request`: as the client sent it, but with the fields that the origin is sent. What it and the others point at
 // outlives the fetch.
-OriginRequest Proxy::origin_request(net::Exchange* exchange, const http::RequestHead& request,
+OriginRequest Proxy::origin_request(net::Exchange* exchange, const Terms& terms, const http::RequestHead& request,
                                     std::string_view client_address, const std::string* content) {
   OriginRequest origin;
   origin.head = request;
   origin.forward = {.via = via_.of(request.version),
                     .client_address = client_address,
-                    .trust_forwarded = shared_.trust_forwarded,
+                    .trust_forwarded = terms.trust_forwarded,
                     .expects_continue = false,
                     .request_id_field = shared_.trace.request_id_field};
   if (exchange != nullptr) {
@@ -38,7 +38,7 @@ OriginRequest Proxy::origin_request(net::Exchange* exchange, const http::Request
     const auto high = random_();
     origin.forward.request_id.make(high, random_());
   }
-  origin.preserve_host = shared_.preserve_host;
+  origin.preserve_host = terms.preserve_host;
   if (content != nullptr) {
     origin.content = *content;
     origin.framing = {.present = true, .length = content->size()};
@@ -72,10 +72,10 @@ OriginRequest Proxy::origin_request(net::Exchange* exchange, const http::Request
   return origin;
 }
 
-Proxy::Awaitable<void> Proxy::relay(net::Exchange& exchange, const http::RequestHead& request, Labels labels,
-                                    const policy::Route* route, const std::string* content) {
+Proxy::Awaitable<void> Proxy::relay(net::Exchange& exchange, const Terms& terms, const http::RequestHead& request,
+                                    Labels labels, const policy::Route* route, const std::string* content) {
   count(exchange, route, labels.outcome);
-  const auto origin = origin_request(&exchange, request, exchange.client_address, content);
+  const auto origin = origin_request(&exchange, terms, request, exchange.client_address, content);
   OriginResponse response;
   {
     const net::AccessLap lap(exchange.record, &net::AccessRecord::origin);
@@ -83,30 +83,30 @@ Proxy::Awaitable<void> Proxy::relay(net::Exchange& exchange, const http::Request
   }
   if (response.error) {
     report_origin_error(request.method, request.target, response);
-    reply_with_failure(exchange, response, labels);
+    reply_with_failure(exchange, terms, response, labels);
     co_return;
   }
   if (response.head.status == 101) {
-    co_await relay_upgraded(exchange, response);
+    co_await relay_upgraded(exchange, terms, response);
     co_return;
   }
-  co_await relay_response(exchange, response, labels);
+  co_await relay_response(exchange, terms, response, labels);
   co_await end_upload(response, exchange.body);
 }
 
 // Streams the response piece by piece; the client's pace is the origin's pace. `copy` gets what it has room for; it is
 // the whole body where response.error is none and it was not cut.
-Proxy::Awaitable<void> Proxy::relay_response(net::Exchange& exchange, OriginResponse& response, const Labels& labels,
-                                             BodyCopy* copy) {
+Proxy::Awaitable<void> Proxy::relay_response(net::Exchange& exchange, const Terms& terms, OriginResponse& response,
+                                             const Labels& labels, BodyCopy* copy) {
   auto& connection = response.lease.connection();
   auto head = response.head;
   auto fields = response_fields(head, via_.of(head.version), wall_clock());
-  hide_targeted_fields(fields);
+  hide_targeted_fields(terms, fields);
   head.fields = fields;
   auto complete = labels;
   complete.forward_status = head.status;
   lines_.clear();
-  append_labels(lines_, complete, exchange);
+  append_labels(lines_, terms, complete, exchange);
   exchange.reply.begin(head, lines_, connection.length());
   // While the origin is silent only a look at the client shows that it is gone.
   exchange.on_client_gone = [&connection] { connection.close(); };
@@ -155,14 +155,14 @@ Proxy::Awaitable<void> Proxy::relay_response(net::Exchange& exchange, OriginResp
   exchange.on_client_gone = nullptr;
 }
 
-void Proxy::hide_targeted_fields(http::FieldList& fields) const {
+void Proxy::hide_targeted_fields(const Terms& terms, http::FieldList& fields) const {
   // The reply has the request's own id, not what the origin made of it.
   if (shared_.trace.return_request_id) fields.remove(shared_.trace.request_id_field);
-  if (shared_.rules->forward_targeted_fields) return;
+  if (terms.rules->forward_targeted_fields) return;
   fields.remove_if([](const http::Field& field) { return policy::is_targeted_field(field.name); });
 }
 
-Proxy::Awaitable<void> Proxy::relay_upgraded(net::Exchange& exchange, OriginResponse& response) {
+Proxy::Awaitable<void> Proxy::relay_upgraded(net::Exchange& exchange, const Terms& terms, OriginResponse& response) {
   auto& connection = response.lease.connection();
   auto head = response.head;
   auto fields = response_fields(head, via_.of(head.version), wall_clock());
@@ -171,7 +171,7 @@ Proxy::Awaitable<void> Proxy::relay_upgraded(net::Exchange& exchange, OriginResp
     response.error = net::Error::origin_malformed;
     report_origin_error(exchange.request.method, exchange.request.target, response);
     connection.close();
-    reply_with_failure(exchange, response, {});
+    reply_with_failure(exchange, terms, response, {});
     co_await end_upload(response, exchange.body);
     co_return;
   }
@@ -188,7 +188,7 @@ Proxy::Awaitable<void> Proxy::relay_upgraded(net::Exchange& exchange, OriginResp
   }
   exchange.latency = nullptr;  // a tunnel's life is no answer's duration
   co_await net::relay_tunnel(*client, from_client, connection.stream(), connection.already_read(), wheel_,
-                             shared_.tunnel_idle_timeout);
+                             terms.tunnel_idle_timeout);
   connection.close();
 }
 
@@ -209,12 +209,13 @@ void Proxy::report_origin_error(std::string_view method, std::string_view target
       fmt::format("{} {} at {}: {}", method, target.substr(0, target.find('?')), response.server->authority, detail));
 }
 
-void Proxy::reply_with_failure(net::Exchange& exchange, const OriginResponse& response, const Labels& labels) {
+void Proxy::reply_with_failure(net::Exchange& exchange, const Terms& terms, const OriginResponse& response,
+                               const Labels& labels) {
   if (exchange.reply.begun()) return;
   std::string lines;
   auto local = labels;
   local.is_local = true;
-  append_labels(lines, local, exchange);
+  append_labels(lines, terms, local, exchange);
   std::string text;
   if (const auto shed = shed_by(response.error)) {
     counters_.count(*shed);

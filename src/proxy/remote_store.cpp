@@ -304,6 +304,7 @@ void RemoteStore::insert(store::StoredPtr stored) {
     failed("SET", "as much waits to be written as may (redis.write_budget); not written");
     return;
   }
+  owed_.fetch_add(1, std::memory_order_relaxed);
   auto writing = std::make_shared<Writing>(write_bytes_, bytes);
   asio::post(encoding_, [this, stored = std::move(stored), ttl, writing = std::move(writing)]() mutable {
     writing->key = stored->key();
@@ -322,6 +323,8 @@ void RemoteStore::insert(store::StoredPtr stored) {
       if (stopped_) return;
       const auto part = [&](const std::string& text) { return std::shared_ptr<const std::string>(writing, &text); };
       const auto& w = *writing;
+      // Counted one by one from here on; that of the response itself already is.
+      owed_.fetch_add((w.marker_key.empty() ? 0U : 1U) + (w.other_key.empty() ? 0U : 1U), std::memory_order_relaxed);
       const auto write_one = [&](const std::string& key, const std::string& record) {
         if (!key.empty()) write(part(key), part(record), ttl, parameters_.tries, parameters_.retry_first);
       };
@@ -341,10 +344,13 @@ void RemoteStore::write(std::shared_ptr<const std::string> key, std::shared_ptr<
       [this, key, record, ttl_seconds, tries_left, pause, sent](const boost::system::result<redis::Reply>& reply) {
         if (stopped_) return;
         if (reply) counters_.latency(RedisOperation::set).add(std::chrono::steady_clock::now() - sent);
-        if (reply && !reply->is_error()) return;
-        failed("SET", reply ? reply->text : reply.error().message());
+        const bool is_written = reply && !reply->is_error();
+        if (!is_written) failed("SET", reply ? reply->text : reply.error().message());
         // A refusal (OOM, READONLY) will be one again; a broken connection may be back soon.
-        if (reply || tries_left <= 1) return;
+        if (reply || tries_left <= 1) {
+          owed_.fetch_sub(1, std::memory_order_relaxed);
+          return;
+        }
         auto timer = std::make_shared<asio::steady_timer>(context_, pause);
         timer->async_wait([this, timer, key, record, ttl_seconds, tries_left, pause](auto error) {
           if (!error && !stopped_) write(key, record, ttl_seconds, tries_left - 1, pause * 2);

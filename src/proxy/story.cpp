@@ -22,7 +22,20 @@ Proxy::Proxy(Shared& shared, boost::asio::io_context& context, net::DeadlineWhee
       remote_(remote),
       counters_(counters),
       via_(shared.cache.node_name),
-      random_(random_number()) {}
+      random_(random_number()),
+      terms_(std::make_shared<const Terms>(Terms{.rules = shared.rules,
+                                                 .other_rules = nullptr,
+                                                 .trust_forwarded = shared.trust_forwarded,
+                                                 .preserve_host = shared.preserve_host,
+                                                 .tunnel_idle_timeout = shared.tunnel_idle_timeout,
+                                                 .admin_token = shared.admin_token})) {}
+
+void Proxy::adopt(TermsPtr terms) {
+  counters_.routes.grow(terms->rules->counted.size());
+  match_ = {};  // it points into the rules before
+  ++named_;     // and nobody goes on from there
+  terms_ = std::move(terms);
+}
 
 net::Handler Proxy::handler() {
   return {.answer_at_once = [this](net::Exchange& exchange) { return answer_at_once(exchange); },
@@ -61,7 +74,7 @@ bool pass_max_forwards(std::string_view method, http::FieldList& fields) {
 }  // namespace
 
 bool Proxy::is_trusted(const store::StoredResponse& stored, policy::TimePoint now) const noexcept {
-  if (shared_.bus == nullptr) return true;
+  if (shared_.bus == nullptr) return !shared_.is_doubled.load(std::memory_order_relaxed);
   switch (shared_.bus->trust()) {
     case Trust::whole:
       return true;
@@ -101,9 +114,11 @@ Proxy::Awaitable<void> Proxy::answer(net::Exchange& exchange) {
     if (exchange.record != nullptr) exchange.record->traceparent.assign(exchange.traceparent);
   }
   if (const auto why = is_lately_unstorable(exchange)) {
-    return pass(exchange, *why, policy::cache_key(exchange.request, match_, canonical_), *match_.route);
+    return pass(exchange, terms_, *why, policy::cache_key(exchange.request, match_, canonical_), *match_.route);
   }
-  if (auto key = key_to_ask_redis_for(exchange)) return ask_redis_first(exchange, std::move(*key), *match_.route);
+  if (auto key = key_to_ask_redis_for(exchange)) {
+    return ask_redis_first(exchange, terms_, std::move(*key), *match_.route);
+  }
   // From here on only end-to-end fields count, for the key as for the origin.
   auto fields = http::FieldList::view_of(exchange.request.fields);
   http::remove_hop_by_hop(fields);
@@ -111,19 +126,19 @@ Proxy::Awaitable<void> Proxy::answer(net::Exchange& exchange) {
   auto request = exchange.request;
   request.fields = fields;
   const auto& body = exchange.body;
-  const auto admission = policy::admit(*shared_.rules, request,
+  const auto admission = policy::admit(*terms_->rules, request,
                                        {.has_body = body != nullptr,
                                         .body_length = body != nullptr ? body->length() : std::nullopt,
                                         .expects_continue = exchange.expects_continue,
                                         .asks_for_upgrade = http::asks_for_upgrade(exchange.request)});
   if (admission.way == policy::Way::look_up) {
-    return get(exchange, make_transaction(request, exchange.client_address, std::nullopt));
+    return get(exchange, make_transaction(terms_, request, exchange.client_address, std::nullopt));
   }
-  return answer_uncached(exchange, std::move(fields), admission);
+  return answer_uncached(exchange, terms_, std::move(fields), admission);
 }
 
 // All but GET and HEAD, and what of these the cache has no part in.
-Proxy::Awaitable<void> Proxy::answer_uncached(net::Exchange& exchange, http::FieldList fields,
+Proxy::Awaitable<void> Proxy::answer_uncached(net::Exchange& exchange, TermsPtr terms, http::FieldList fields,
                                               policy::Admission admission) {
   const bool passes = pass_max_forwards(exchange.request.method, fields);
   auto request = exchange.request;
@@ -133,11 +148,11 @@ Proxy::Awaitable<void> Proxy::answer_uncached(net::Exchange& exchange, http::Fie
     co_return;
   }
   if (admission.way == policy::Way::query) {
-    co_await query(exchange, request, admission.route);
+    co_await query(exchange, terms, request, admission.route);
     co_return;
   }
   if (admission.way == policy::Way::write) {
-    co_await write(exchange, request);
+    co_await write(exchange, terms, request);
     co_return;
   }
   count(admission.route, admission.reason);
@@ -146,22 +161,25 @@ Proxy::Awaitable<void> Proxy::answer_uncached(net::Exchange& exchange, http::Fie
   labels.reason = admission.reason;
   labels.forward = forward_reason(admission.reason);
   labels.detail = policy::to_string(admission.reason);
-  co_await relay(exchange, request, labels, admission.route);
+  co_await relay(exchange, *terms, request, labels, admission.route);
 }
 
 // Of a GET or HEAD without a body.
-Proxy::TransactionPtr Proxy::make_end_to_end_transaction(const net::Exchange& exchange) const {
+Proxy::TransactionPtr Proxy::make_end_to_end_transaction(const TermsPtr& terms, const net::Exchange& exchange) const {
   auto fields = http::FieldList::view_of(exchange.request.fields);
   http::remove_hop_by_hop(fields);
   auto request = exchange.request;
   request.fields = fields;
-  return make_transaction(request, exchange.client_address, std::nullopt);
+  return make_transaction(terms, request, exchange.client_address, std::nullopt);
 }
 
-Proxy::TransactionPtr Proxy::make_transaction(const http::RequestHead& request, std::string_view client_address,
+Proxy::TransactionPtr Proxy::make_transaction(const TermsPtr& terms, const http::RequestHead& request,
+                                              std::string_view client_address,
                                               std::optional<std::string> content) const {
   auto transaction = std::make_shared<Transaction>();
   auto& t = *transaction;
+  t.terms = terms;
+  const auto& rules = *terms->rules;
   t.method = request.method;
   t.target = request.target;
   t.scheme = request.scheme;
@@ -175,9 +193,9 @@ Proxy::TransactionPtr Proxy::make_transaction(const http::RequestHead& request, 
                .version = request.version,
                .fields = t.fields};
   // Matched again, because captures are views into the path.
-  t.match = shared_.rules->match_cache(t.method, t.request.path());
+  t.match = rules.match_cache(t.method, t.request.path());
   if (t.route().key_has_host) t.origin = http::origin_text(t.scheme, t.authority);
-  if (shared_.rules->honour_client_directives) t.client = policy::parse_request_cache_control(t.fields);
+  if (rules.honour_client_directives) t.client = policy::parse_request_cache_control(t.fields);
   t.purge_target = policy::purge_target(t.request, t.route());
   t.path_size = policy::canonical_request(t.request, t.match, t.key.canonical);
   t.key.key = policy::cache_key(t.request, t.match, t.key.canonical);
@@ -185,7 +203,7 @@ Proxy::TransactionPtr Proxy::make_transaction(const http::RequestHead& request, 
     policy::add_query_content(t.key, t.fields, *content);
     t.content = std::move(content);
   }
-  if (t.content || !shared_.rules->honour_no_vary_search) t.path_size = 0;
+  if (t.content || !rules.honour_no_vary_search) t.path_size = 0;
   if (t.path_size > 0 && !shared_.variances.empty()) {
     const auto path = std::string_view(t.key.canonical).substr(0, t.path_size);
     for (const auto& variance : shared_.variances.find(path)) t.varied_keys.push_back(key_under(t, variance));
@@ -236,8 +254,10 @@ bool Proxy::serve_if_usable(net::Exchange& exchange, const TransactionPtr& trans
   auto labels = Labels::from_cache(outcome, stored->lifetime(), now, tier);
   labels.reason = use.reuse.reason;
   count(exchange, &t.route(), labels.outcome);
-  serve_stored(exchange, t.request, use.form, labels, now);
-  if (t.route().verify_ppm > 0 && use.form == stored && is_fresh_use) verify_by_chance(exchange, t.route(), stored);
+  serve_stored(exchange, *t.terms, t.request, use.form, labels, now);
+  if (t.route().verify_ppm > 0 && use.form == stored && is_fresh_use) {
+    verify_by_chance(exchange, t.terms, t.route(), stored);
+  }
   if (use.reuse.use == policy::Use::serve_stale_and_revalidate) {
     t.stale = stored;
     refresh_in_background(transaction);
@@ -259,7 +279,8 @@ Proxy::Awaitable<void> Proxy::get(net::Exchange& exchange, TransactionPtr transa
     if (current) current = co_await remote_->confirm_clock(t.redis_until);
   }
   t.may_ask_redis = current && remote_ != nullptr && !t.found_in_redis;
-  t.may_join = current && (shared_.bus == nullptr || shared_.bus->trust() == Trust::whole);
+  t.may_join = current && (shared_.bus == nullptr ? !shared_.is_doubled.load(std::memory_order_relaxed)
+                                                  : shared_.bus->trust() == Trust::whole);
   // The plain look-up has counted the hit already, except where there was none.
   auto found = find_in_memory(t, shared_.coherence == Coherence::strict || !t.varied_keys.empty());
   if (found.stored && (!current || !is_trusted(*found.stored, wall_clock()))) {
@@ -300,7 +321,7 @@ Proxy::Awaitable<void> Proxy::get(net::Exchange& exchange, TransactionPtr transa
     labels.is_local = true;
     if (exchange.record != nullptr) note_route(*exchange.record, t.route());
     std::string lines;
-    append_labels(lines, labels, exchange);
+    append_labels(lines, *t.terms, labels, exchange);
     reply_with_text(exchange.reply, 504, "not stored, and the request says only-if-cached", lines);
     co_return;
   }
@@ -313,7 +334,7 @@ Proxy::Awaitable<void> Proxy::get(net::Exchange& exchange, TransactionPtr transa
     count(&t.route(), policy::NotStored::request_no_store);
     auto labels = Labels::from_origin(t);
     labels.detail = policy::to_string(policy::NotStored::request_no_store);
-    co_await relay(exchange, t.request, labels, &t.route(), t.content ? &*t.content : nullptr);
+    co_await relay(exchange, *t.terms, t.request, labels, &t.route(), t.content ? &*t.content : nullptr);
     co_return;
   }
   co_await miss(exchange, transaction);
@@ -344,7 +365,7 @@ class ResumedBody final : public net::RequestBody {
 }  // namespace
 
 // QUERY is a GET whose content is part of the key (RFC 10008 §2.7). What is too large for a key is relayed.
-Proxy::Awaitable<void> Proxy::query(net::Exchange& exchange, const http::RequestHead& request,
+Proxy::Awaitable<void> Proxy::query(net::Exchange& exchange, const TermsPtr& terms, const http::RequestHead& request,
                                     const policy::Route* route) {
   std::string content;
   while (exchange.body != nullptr) {
@@ -352,7 +373,7 @@ Proxy::Awaitable<void> Proxy::query(net::Exchange& exchange, const http::Request
     if (!piece) {
       OriginResponse failure;
       failure.error = piece.error();
-      reply_with_failure(exchange, failure, {});
+      reply_with_failure(exchange, *terms, failure, {});
       co_return;
     }
     if (piece->empty()) break;
@@ -365,10 +386,10 @@ Proxy::Awaitable<void> Proxy::query(net::Exchange& exchange, const http::Request
     labels.reason = policy::NotReused::expectation;
     labels.forward = forward_reason(policy::NotReused::expectation);
     labels.detail = policy::to_string(policy::NotReused::expectation);
-    co_await relay(exchange, request, labels, route);
+    co_await relay(exchange, *terms, request, labels, route);
     co_return;
   }
-  auto transaction = make_transaction(request, exchange.client_address, std::move(content));
+  auto transaction = make_transaction(terms, request, exchange.client_address, std::move(content));
   co_await get(exchange, std::move(transaction));
 }
 

@@ -119,8 +119,15 @@ std::string Proxy::selecting_of(const Transaction& transaction, http::FieldSpan 
   return policy::selecting_fields(names, t.fields);
 }
 
-policy::NotStored Proxy::keep(const store::StoredPtr& stored, const policy::Route& route,
+policy::NotStored Proxy::keep(const Transaction& transaction, const store::StoredPtr& stored,
                               const store::PurgeStamp& stamp) {
+  const auto& route = transaction.route();
+  // Its key, lifetime and tags are the old rules', and the purge that goes with their end may have been before the
+  // fill.
+  if (transaction.terms->rules != terms_->rules) {
+    count(&route, policy::NotStored::rules_changed);
+    return policy::NotStored::rules_changed;
+  }
   auto reason = policy::NotStored::purged_while_filling;
   if (shared_.log.alive_since(stored->subject(), stamp.sequence) == store::Liveness::alive) {
     reason = shared_.memory.insert(stored, stamp.sequence);
@@ -194,7 +201,7 @@ Proxy::Freshened Proxy::freshen(const Transaction& transaction, http::FieldSpan 
     drop(*t.stale);
     return {stored, reason};
   }
-  (void)keep(stored, t.route(), stamp);
+  (void)keep(t, stored, stamp);
   supersede(t, *stored);
   if (!policy::share_strong_validator(old_fields, answer_fields)) return {stored, reason};
   for (const auto& other : shared_.memory.variants(old.canonical())) {
@@ -211,7 +218,7 @@ Proxy::Freshened Proxy::freshen(const Transaction& transaction, http::FieldSpan 
     copy.reason = other->reason();
     copy.body = other->shared_body();
     copy.extent = other->shared_extent();
-    (void)keep(store::StoredResponse::make(std::move(copy)), t.route(), stamp);
+    (void)keep(t, store::StoredResponse::make(std::move(copy)), stamp);
   }
   return {stored, reason};
 }

@@ -1,4 +1,7 @@
 // Unsafe requests: relayed, and what they made stale purged before the client learns that they were carried out.
+#include <algorithm>
+#include <array>
+
 #include "larder/net/error.hpp"
 #include "larder/policy/invalidation.hpp"
 #include "larder/policy/storable.hpp"
@@ -9,14 +12,30 @@ namespace larder::proxy {
 namespace {
 // Answers up to this size are read whole before the purge, so that one purge covers everything the origin did for them.
 constexpr std::uint64_t whole_answer = 32UL << 10;
+
 }  // namespace
 
-std::vector<policy::Selector> Proxy::selectors_of(const http::RequestHead& request,
+// While the rules are replaced, what is stored may be of the old ones or of the new ones, whichever the write itself
+// began with: then it makes stale what any of them says.
+std::vector<policy::Selector> Proxy::selectors_of(const Terms& terms, const http::RequestHead& request,
                                                   const http::ResponseHead* response) const {
-  auto purges = policy::write_purges(*shared_.rules, request, response, shared_.preserve_host);
   std::vector<policy::Selector> selectors;
-  selectors.reserve(purges.size());
-  for (auto& purge : purges) selectors.push_back(std::move(purge.selector));
+  std::array<const policy::RuleSet*, 4> done{};
+  auto end = done.begin();
+  for (const auto* each : {&terms, terms_.get()}) {
+    for (const auto* rules : {each->rules.get(), each->other_rules.get()}) {
+      if (rules == nullptr || std::find(done.begin(), end, rules) != end) continue;
+      *end++ = rules;
+      auto purges = policy::write_purges(*rules, request, response, terms.preserve_host && terms_->preserve_host);
+      for (auto& purge : purges) {
+        auto& selector = purge.selector;
+        if (std::ranges::find(selectors, selector) == selectors.end()) selectors.push_back(std::move(selector));
+      }
+    }
+  }
+  const bool is_everything =
+      std::ranges::any_of(selectors, [](const auto& one) { return one.kind == policy::SelectorKind::all; });
+  if (is_everything) return {{policy::SelectorKind::all, {}}};
   return selectors;
 }
 
@@ -34,13 +53,13 @@ Proxy::Awaitable<bool> Proxy::purge(std::vector<policy::Selector> selectors) {
 // RFC 9110 §9.3.3: the answer to a POST may be reused for a GET of its target. `before`: the stamp from before the POST
 // went to the origin; `delivered`: its own purge has a place in the fleet's order. That must be the only purge since,
 // or another write might be newer than this answer.
-void Proxy::keep_answer_to_post(const http::RequestHead& request, const http::ResponseHead& head, std::string body,
-                                std::string_view client_address, const store::PurgeStamp& before, bool delivered,
-                                policy::TimePoint request_time, policy::TimePoint response_time) {
+void Proxy::keep_answer_to_post(const TermsPtr& terms, const http::RequestHead& request, const http::ResponseHead& head,
+                                std::string body, std::string_view client_address, const store::PurgeStamp& before,
+                                bool delivered, policy::TimePoint request_time, policy::TimePoint response_time) {
   const auto stamp = shared_.log.stamp();
   auto as_get = request;
   as_get.method = "GET";
-  const auto match = shared_.rules->match_cache(as_get.method, as_get.path());
+  const auto match = terms->rules->match_cache(as_get.method, as_get.path());
   if (match.route == nullptr || match.route->cache_off) return;
   const auto& rule = match.route->store;
   const auto lifetime = policy::compute_lifetime(head, rule, request_time, response_time);
@@ -53,23 +72,23 @@ void Proxy::keep_answer_to_post(const http::RequestHead& request, const http::Re
     if (reason != policy::NotStored::method) count(match.route, reason);
     return;
   }
-  const auto transaction = make_transaction(as_get, client_address, std::nullopt);
+  const auto transaction = make_transaction(terms, as_get, client_address, std::nullopt);
   const auto fields = response_fields(head, via_.of(head.version), response_time);
   auto parts = parts_of(*transaction, stamp, lifetime, fields);
   parts.status = head.status;
   parts.reason = head.reason;
   parts.body = std::make_shared<const std::string>(std::move(body));
-  (void)keep(store::StoredResponse::make(std::move(parts)), *match.route, stamp);
+  (void)keep(*transaction, store::StoredResponse::make(std::move(parts)), stamp);
 }
 
-Proxy::Awaitable<void> Proxy::write(net::Exchange& exchange, const http::RequestHead& request) {
+Proxy::Awaitable<void> Proxy::write(net::Exchange& exchange, const TermsPtr& terms, const http::RequestHead& request) {
   counters_.writes.add();
   count(exchange, nullptr, policy::CacheOutcome::bypass);
   if (exchange.record != nullptr) exchange.record->writes = true;
   Labels labels;
   labels.reason = policy::NotReused::method;
   labels.forward = forward_reason(labels.reason);
-  const auto origin = origin_request(&exchange, request, exchange.client_address);
+  const auto origin = origin_request(&exchange, *terms, request, exchange.client_address);
   const auto before = shared_.log.stamp();
   const auto request_time = wall_clock();
   OriginResponse response;
@@ -82,24 +101,23 @@ Proxy::Awaitable<void> Proxy::write(net::Exchange& exchange, const http::Request
     report_origin_error(request.method, request.target, response);
     // A connection that broke or timed out may have done so after the origin acted.
     if (response.reached && policy::may_have_changed(request.method, policy::WriteEnd::unknown, 0)) {
-      auto selectors = selectors_of(request, nullptr);
+      auto selectors = selectors_of(*terms, request, nullptr);
       co_await purge(std::move(selectors));
     }
-    reply_with_failure(exchange, response, labels);
+    reply_with_failure(exchange, *terms, response, labels);
     co_return;
   }
   if (response.head.status == 101) {
-    auto selectors = selectors_of(request, nullptr);
+    auto selectors = selectors_of(*terms, request, nullptr);
     co_await purge(std::move(selectors));
-    co_await relay_upgraded(exchange, response);
+    co_await relay_upgraded(exchange, *terms, response);
     co_return;
   }
   if (!policy::may_have_changed(request.method, policy::WriteEnd::answered, response.head.status)) {
-    co_await relay_response(exchange, response, labels);
+    co_await relay_response(exchange, *terms, response, labels);
     co_await end_upload(response, exchange.body);
     co_return;
   }
-  const auto selectors = selectors_of(request, &response.head);
   auto& connection = response.lease.connection();
 
   std::string whole;
@@ -114,7 +132,7 @@ Proxy::Awaitable<void> Proxy::write(net::Exchange& exchange, const http::Request
     }
   }
   const bool all_read = connection.body_done() || response.error;
-  auto first = selectors;
+  auto first = selectors_of(*terms, request, &response.head);
   bool delivered = false;
   {
     const net::AccessLap lap(remote_ != nullptr ? exchange.record : nullptr, &net::AccessRecord::redis);
@@ -122,17 +140,17 @@ Proxy::Awaitable<void> Proxy::write(net::Exchange& exchange, const http::Request
   }
 
   if (request.method == "POST" && all_read && !response.error && response.head.status < 400) {
-    keep_answer_to_post(request, response.head, whole, exchange.client_address, before, delivered, request_time,
+    keep_answer_to_post(terms, request, response.head, whole, exchange.client_address, before, delivered, request_time,
                         response_time);
   }
 
   auto head = response.head;
   auto fields = response_fields(head, via_.of(head.version), wall_clock());
-  hide_targeted_fields(fields);
+  hide_targeted_fields(*terms, fields);
   head.fields = fields;
   labels.forward_status = head.status;
   lines_.clear();
-  append_labels(lines_, labels, exchange);
+  append_labels(lines_, *terms, labels, exchange);
   exchange.reply.begin(head, lines_, connection.length());
   bool client_gone = false;
   if (!whole.empty()) client_gone = static_cast<bool>(co_await exchange.reply.write(whole));
@@ -153,7 +171,7 @@ Proxy::Awaitable<void> Proxy::write(net::Exchange& exchange, const http::Request
   exchange.on_client_gone = nullptr;
   if (!all_read) {
     // The origin was still at work while it answered: what was fetched meanwhile may be old again.
-    auto second = selectors;
+    auto second = selectors_of(*terms, request, &response.head);
     co_await purge(std::move(second));
   }
   if (response.error) {

@@ -340,6 +340,13 @@ bool FillTable::is_unstorable(std::string_view canonical, policy::TimePoint now)
   return found != shard.unstorable.end() && found->second > now;
 }
 
+void FillTable::forget_unstorable() {
+  for (auto& shard : shards_) {
+    const std::unique_lock lock(shard.mutex);
+    shard.unstorable.clear();
+  }
+}
+
 void FillTable::forget_unstorable(std::string_view canonical) {
   std::size_t hash = 0;
   auto& shard = this->shard(canonical, hash);

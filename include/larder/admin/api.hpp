@@ -8,6 +8,7 @@
 #include "larder/admin/collector.hpp"
 #include "larder/admin/monitor.hpp"
 #include "larder/admin/parameters.hpp"
+#include "larder/admin/reload_report.hpp"
 #include "larder/net/exchange.hpp"
 #include "larder/proxy/proxy.hpp"
 #include "larder/proxy/values.hpp"
@@ -22,9 +23,12 @@ struct ApiContext {
   proxy::Values* values = nullptr;  ///< the key-value store, of that thread too; null where it is off
   Collector& collector;
   const Monitor& monitor;
-  const WatchParameters& watch;    ///< who may read /metrics
-  std::function<bool()> is_ready;  ///< false while starting or draining
-  std::string default_host{};      ///< of requests that are explained and name none: where clients connect
+  const WatchParameters& watch;                 ///< who may read /metrics
+  std::function<bool()> is_ready;               ///< false while starting or draining
+  std::string default_host{};                   ///< of requests that are explained and name none: where clients connect
+  std::function<bool()> is_draining = nullptr;  ///< the process is about to end; may be empty
+  /// Loads the configuration anew; empty where nothing can be reloaded.
+  std::function<net::Awaitable<ReloadReport>()> reload = nullptr;
 };
 
 /// Used on one thread, that of `context.proxy`.
@@ -35,6 +39,8 @@ class Api {
   Api(const Api&) = delete;
   Api& operator=(const Api&) = delete;
 
+  /// Another token from now on.
+  void set_token(std::string token);
   /// The callables for a listener; valid as long as the API.
   net::Handler handler();
 

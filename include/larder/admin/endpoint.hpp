@@ -22,7 +22,8 @@ enum class Endpoint : unsigned char {
   invalidate_type,     ///< POST /api/cache/invalidate/{type}
   invalidate_pattern,  ///< POST /api/cache/invalidate-pattern
   clear_all,           ///< POST /api/cache/clear-all
-  explain              ///< POST /api/cache/explain
+  explain,             ///< POST /api/cache/explain
+  reload               ///< POST /api/cache/reload
 };
 
 /// Where a request goes.

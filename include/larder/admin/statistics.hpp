@@ -62,7 +62,7 @@ struct Totals : RequestTotals {
   std::array<std::uint64_t, proxy::selector_kind_count> purged_selectors_by{};
   std::array<net::LatencyTotals, static_cast<std::size_t>(proxy::LatencyOf::count_)> latencies;
   std::array<net::LatencyTotals, static_cast<std::size_t>(proxy::RedisOperation::count_)> redis_latencies;
-  std::vector<RequestTotals> routes;  ///< in the order of the rules
+  std::vector<RequestTotals> routes;  ///< in the order of RuleSet::counted
 
   [[nodiscard]] const net::LatencyTotals& latency(proxy::LatencyOf what) const noexcept {
     return latencies[static_cast<std::size_t>(what)];

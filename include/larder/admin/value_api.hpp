@@ -58,6 +58,8 @@ class ValueApi {
   [[nodiscard]] std::optional<ValueTotals> totals() const;
   /// The member `kv` of the statistics; null where the store is off.
   [[nodiscard]] Json stats() const;
+  /// Another one; empty: none.
+  void set_admin_token(std::string_view token);
 
  private:
   /// Whose request it is.

@@ -1,9 +1,13 @@
 #pragma once
-// One worker: one thread, one io_context, one listening socket, its own connections to origins and Redis.
+// One worker: one thread, one io_context, its listening sockets, its own connections to origins and Redis.
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <latch>
 #include <memory>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "larder/config/settings.hpp"
 #include "larder/net/listener.hpp"
@@ -13,7 +17,7 @@
 
 namespace larder::app {
 
-/// A thread with its loop, and the proxy's story on it. Without a listener it serves the admin side.
+/// A thread with its loop, and the proxy's story on it. The one that listens to no clients serves the admin side.
 class Worker {
  public:
   /// All references must outlive the worker. `encoding`: the loop on which bodies are compressed. `bus` is null without
@@ -24,15 +28,23 @@ class Worker {
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
-  /// Binds a listener; before run(). Throws where it cannot.
-  net::Listener& listen(const net::Endpoint& endpoint, bool shared_port, const net::ClientLimits& limits,
+  /// Where it will accept; before run().
+  net::Listener& listen(std::vector<net::ListeningSocket> sockets, const net::ClientLimits& limits,
                         net::Handler handler, net::SessionCounters& counters);
-  /// Starts listener and Redis connection, and the thread.
+  /// Starts the thread and the connection to Redis.
   void run();
-  /// From any thread: stop accepting, let requests finish.
-  void drain();
+  /// From any thread, once it runs: begins to accept.
+  void accept();
+  /// From any thread, while it runs: new limits and origins, and the terms of requests that begin from then on. Counts
+  /// `adopted` down once that is done.
+  void adopt(const net::ClientLimits& limits, const net::OriginParameters& origin, const proxy::TermsPtr& terms,
+             std::latch& adopted);
+  /// From any thread: stop accepting, let requests finish (net::Listener::drain).
+  void drain(net::Queued queued, net::Milliseconds idle_grace);
   /// From any thread: requests still running; 0 once drained.
   [[nodiscard]] std::size_t sessions() const noexcept { return sessions_.load(); }
+  /// From any thread: background writes that Redis has not answered yet.
+  [[nodiscard]] std::size_t owed() const noexcept { return remote_ ? remote_->owed() : 0; }
   /// Stops the loop and joins the thread.
   void stop();
 

@@ -1,6 +1,7 @@
 #pragma once
 // The parameters of every layer in one struct. Defaults are those of the layers' own structs; conf/larder.yaml
 // documents them.
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -51,7 +52,11 @@ struct Settings {
   proxy::CacheParameters cache;
   proxy::ValueParameters values;
   admin::WatchParameters watch;
-  std::string rules_file;                        ///< empty: the built-in rules
+  std::chrono::milliseconds shutdown_deadline{30000};  ///< from SIGTERM to the end, whatever still runs
+  std::chrono::milliseconds shutdown_idle_grace{200};  ///< how long an idle connection is kept open while draining
+  std::string takeover;           ///< Unix socket by which another process replaces this one; empty: none
+  bool reload_on_change = false;  ///< reload when the configuration's or the rules' file changes
+  std::string rules_file;         ///< empty: the built-in rules
   std::shared_ptr<const policy::RuleSet> rules;  ///< never null in loaded settings
 };
 
@@ -64,5 +69,15 @@ struct ShownSetting {
 /// Every key that conf/larder.yaml may have (also those below `redis:` where Redis is off: then with their defaults),
 /// with the values of `settings`. `redis.url` is "" always: the keys that it stands for have its value.
 std::vector<ShownSetting> show(const Settings& settings);
+
+/// What a reload would change: the paths of the keys whose values differ ("client.head_size"), secrets too; "rules"
+/// only where it names another file.
+std::vector<std::string> changed_keys(const Settings& before, const Settings& after);
+
+/// True for the keys that a reload can change; the others take effect at the next start.
+bool takes_effect_at_reload(std::string_view path) noexcept;
+
+/// The present settings after a reload of `loaded`: its own values for the keys that a reload can change.
+Settings reloaded(const Settings& present, const Settings& loaded);
 
 }  // namespace larder::config

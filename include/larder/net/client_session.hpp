@@ -66,10 +66,11 @@ struct SessionSurroundings : std::enable_shared_from_this<SessionSurroundings> {
 
   asio::io_context& context;
   DeadlineWheel& wheel;
-  const ClientLimits& limits;
+  ClientLimits limits;  ///< may be replaced while there are sessions
   const Handler handler;
   SessionCounters& counters;
-  bool draining = false;  ///< while it is true every reply closes its connection
+  bool draining = false;     ///< while it is true every reply closes its connection
+  bool closes_idle = false;  ///< and so does waiting for a request
 
   /// Lets go of the sessions that wait to begin: there is no loop any more.
   void forget_waiting() noexcept { to_begin_.clear(); }
@@ -123,7 +124,8 @@ class ClientSession final : public std::enable_shared_from_this<ClientSession>,
   void start(std::function<void(ClientSession&)> on_end);
   /// Answers 503 and closes: for connections over the limit. Otherwise as start().
   void refuse(std::function<void(ClientSession&)> on_end);
-  /// Closes a connection that waits for its next request; lets a running one finish. For draining.
+  /// Where it waits for its next request, and none has come by now: closes it. Lets a running one finish. For draining,
+  /// when `closes_idle` is set.
   void close_if_idle();
   /// Ends it whatever it does.
   void abort();

@@ -1,48 +1,56 @@
 #pragma once
-// One listening socket of one worker and the sessions it has accepted.
+// The listening sockets of one worker and the sessions it has accepted.
 #include <boost/asio/ip/tcp.hpp>
 #include <memory>
 #include <unordered_map>
+#include <vector>
 
 #include "larder/net/client_session.hpp"
+#include "larder/net/listening_socket.hpp"
 
 namespace larder::net {
 
+/// What becomes of the connections that wait in the sockets' queues when a listener stops accepting.
+enum class Queued : unsigned char {
+  accept,  ///< the sockets end with us: whoever waits there is accepted first
+  leave    ///< another process accepts from the same sockets, or keeps them for the next one
+};
+
 /// Used on its worker's thread, but for the constructor.
-class Listener final : private Readiness::Watched {
+class Listener final {
  public:
-  /// Binds and listens at once. With port 0 the system chooses. `shared`: SO_REUSEPORT, so that each worker has a
-  /// socket of its own on one port and the kernel spreads the connections. Throws std::exception with a message for the
-  /// user where it cannot.
-  Listener(asio::io_context& context, DeadlineWheel& wheel, const Endpoint& endpoint, bool shared,
+  /// Accepts from each of `sockets`, of which there is one at least. Some may be shared with other workers or
+  /// processes.
+  Listener(asio::io_context& context, DeadlineWheel& wheel, std::vector<ListeningSocket> sockets,
            const ClientLimits& limits, Handler handler, SessionCounters& counters);
   ~Listener();
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
 
-  /// The address and port really bound.
-  [[nodiscard]] asio::ip::tcp::endpoint local_endpoint() const { return local_endpoint_; }
+  /// The address and port really bound, of the first socket.
+  [[nodiscard]] asio::ip::tcp::endpoint local_endpoint() const;
   /// Begins to accept.
   void start();
-  /// Stops accepting and closes idle sessions; running requests finish and then close.
-  void drain();
+  /// Other limits, also for the sessions that there are; a deadline that runs goes on as it was armed.
+  void set_limits(const ClientLimits& limits) { surroundings_->limits = limits; }
+  /// Stops accepting. Every reply from now on ends its connection; one that is idle ends when it still is after
+  /// `idle_grace`, so that a request on its way finds it open.
+  void drain(Queued queued, Milliseconds idle_grace);
   /// Ends every session.
   void abort();
   [[nodiscard]] std::size_t sessions() const noexcept { return sessions_.size(); }
 
  private:
-  void on_events(std::uint32_t events) noexcept override;
-  void on_shutdown() noexcept override {}
-  void watch();
-  void accept();
+  class Acceptor;
+
+  int accept(Acceptor& acceptor);
   void begin(int descriptor, std::string client_address);
-  void stop_accepting() noexcept;
+  void close_idle();
 
   const std::shared_ptr<SessionSurroundings> surroundings_;
   Readiness& readiness_;
-  Deadline pause_;  ///< when to try again, while there are no descriptors
-  int descriptor_ = -1;
-  asio::ip::tcp::endpoint local_endpoint_;
+  Deadline idle_grace_;
+  std::vector<std::unique_ptr<Acceptor>> acceptors_;
   std::unordered_map<ClientSession*, std::shared_ptr<ClientSession>> sessions_;
 };
 

@@ -82,7 +82,7 @@ class OriginLease {
 class OriginPool {
  public:
   /// `parameters.servers` must be valid "http://host[:port]" (config has checked them).
-  OriginPool(asio::io_context& context, DeadlineWheel& wheel, const OriginParameters& parameters);
+  OriginPool(asio::io_context& context, DeadlineWheel& wheel, OriginParameters parameters);
   ~OriginPool();
   OriginPool(const OriginPool&) = delete;
   OriginPool& operator=(const OriginPool&) = delete;
@@ -98,6 +98,9 @@ class OriginPool {
   OriginLease acquire_kept(TriedServers& tried, bool may_repeat);
   /// Requests that wait for a connection now.
   [[nodiscard]] std::size_t waiting() const noexcept;
+  /// Other servers and bounds. Servers that stay keep their connections; requests at those that go are finished there,
+  /// their unused connections are closed.
+  void set_parameters(OriginParameters parameters);
   [[nodiscard]] std::size_t server_count() const noexcept { return servers_.size(); }
   [[nodiscard]] const OriginParameters& parameters() const noexcept { return parameters_; }
   [[nodiscard]] OriginCounters counters() const noexcept;
@@ -123,11 +126,14 @@ class OriginPool {
   Awaitable<error_code> resolve(OriginServer& server);
   Awaitable<Result<Socket>> connect(OriginServer& server);
   void give_back(OriginServer& server, std::unique_ptr<OriginConnection> connection);
+  [[nodiscard]] bool is_former(const OriginServer& server) const noexcept;
+  static void close_idle(OriginServer& server);
 
   asio::io_context& context_;
   DeadlineWheel& wheel_;
-  const OriginParameters& parameters_;
+  OriginParameters parameters_;
   std::vector<std::unique_ptr<OriginServer>> servers_;
+  std::vector<std::unique_ptr<OriginServer>> former_servers_;  ///< requests may still be there; they may come back
   std::shared_ptr<const void> lives_ = std::make_shared<char>();
   std::size_t next_ = 0;
   OriginCounters counters_;

@@ -30,6 +30,7 @@ struct StoreRule {
   bool store_explicit_set_cookie = true;
   /// s-maxage does not forbid stale uses (`s_maxage: forbids_stale | allows_stale`; §5.2.2.10 says that it does).
   bool s_maxage_allows_stale = false;
+  friend bool operator==(const StoreRule&, const StoreRule&) = default;
 };
 
 /// Where a freshness lifetime came from.

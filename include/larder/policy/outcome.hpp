@@ -31,6 +31,7 @@ enum class NotStored : unsigned char {
   fill_budget,                 ///< the memory budget for fills in progress is used up
   slow_clients,                ///< clients that read slowly keep too much of what memory has let go of
   upgrade,                     ///< the connection was upgraded (101)
+  rules_changed,               ///< the rules under which it was asked for were replaced meanwhile
   count_                       ///< number of enumerators, not an outcome
 };
 

@@ -52,6 +52,8 @@ class PathPattern {
   /// True only where every path that `other` matches is matched by this one too. May be false for a pair of patterns
   /// with several '**' although it holds: for warnings, not for decisions.
   [[nodiscard]] bool covers(const PathPattern& other) const;
+  /// True where some path is matched by both.
+  [[nodiscard]] bool overlaps(const PathPattern& other) const;
 
  private:
   std::string text_;
@@ -82,12 +84,14 @@ struct QueryRule {
   enum class Filter : unsigned char { all, only, ignore } filter = Filter::all;
   std::vector<std::string> names;  ///< of `only` or `ignore`; a trailing '*' matches any ending ("utm_*")
   bool sort = false;               ///< parameters are put in byte order (stable for equal names)
+  friend bool operator==(const QueryRule&, const QueryRule&) = default;
 };
 
 /// Whose entry it is, on routes with `identity:`.
 struct IdentityRule {
   enum class Source : unsigned char { header, cookie } source = Source::header;
   std::string name;
+  friend bool operator==(const IdentityRule&, const IdentityRule&) = default;
 };
 
 /// A purge selector whose value is a template.
@@ -124,6 +128,7 @@ struct Route {
   std::string match_text;  ///< "GET /api/users/{id}", for explain
   std::string file;
   int line = 0;
+  std::size_t counter = 0;  ///< where it is counted: an index of RuleSet::counted (number_routes())
 
   [[nodiscard]] bool caches() const noexcept { return type != nullptr; }
   /// HEAD is matched by a route for GET too.
@@ -141,6 +146,13 @@ struct RouteMatch {
   PathPattern::Captures captures;
 };
 
+/// What a route is known by where it is counted, so that counts go on over a reload.
+struct CountedRoute {
+  std::string match_text;
+  std::string type;  ///< empty where it has none
+  friend bool operator==(const CountedRoute&, const CountedRoute&) = default;
+};
+
 /// All rules.
 struct RuleSet {
   std::vector<std::shared_ptr<const Type>> types;
@@ -153,6 +165,9 @@ struct RuleSet {
   std::vector<std::string> compared_fields{"Content-Type", "Content-Language", "Location"};
   bool forward_targeted_fields = false;  ///< `targeted_fields: forward | remove` (RFC 9213)
   std::vector<RuleTest> tests;           ///< `tests:`, for `larder check`
+  std::string fingerprint;               ///< of the text they were read from; others for others
+  /// Every route that was ever counted in this process, those of earlier rule sets too.
+  std::vector<CountedRoute> counted;
 
   /// For caching: the first route in file order that has `cache:` and matches; route is null where there is none.
   [[nodiscard]] RouteMatch match_cache(std::string_view method, std::string_view path) const;
@@ -162,6 +177,10 @@ struct RuleSet {
   [[nodiscard]] bool shares_hosts() const noexcept;
   [[nodiscard]] const Type* type(std::string_view name) const noexcept;
 };
+
+/// Gives every route its counter: that of the route of `before` (what was counted so far) with the same match and type,
+/// else a new one behind them. To be called before the rules are used, and whenever they change.
+void number_routes(RuleSet& rules, const std::vector<CountedRoute>& before = {});
 
 /// What a variable is worth whose query parameter or cookie comes more than once in the request.
 enum class Repeated : unsigned char {

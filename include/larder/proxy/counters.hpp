@@ -2,6 +2,8 @@
 // What a worker counts. Each counter and histogram has one writer, its worker; readers (admin) add the workers up.
 // Running totals.
 #include <array>
+#include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 
@@ -20,6 +22,52 @@ inline constexpr auto not_stored_count = static_cast<std::size_t>(policy::NotSto
 inline constexpr auto not_reused_count = static_cast<std::size_t>(policy::NotReused::count_);
 inline constexpr auto selector_kind_count = static_cast<std::size_t>(policy::SelectorKind::all) + 1;
 
+/// Counters by number. More can be added while others read; none moves or goes.
+template <class T>
+class NumberedCounters {
+ public:
+  explicit NumberedCounters(std::size_t count) : first_(count) {}
+  NumberedCounters(const NumberedCounters&) = delete;
+  NumberedCounters& operator=(const NumberedCounters&) = delete;
+  ~NumberedCounters() {
+    for (const auto* block = first_.next.load(); block != nullptr;) {
+      const std::unique_ptr<const Block> gone(block);
+      block = gone->next.load();
+    }
+  }
+
+  /// From any thread; `number` is less than what grow() was last called with, or the constructor.
+  [[nodiscard]] T& operator[](std::size_t number) noexcept { return find(number); }
+  [[nodiscard]] const T& operator[](std::size_t number) const noexcept { return find(number); }
+  /// Makes room for `count` in all. On the writer's thread.
+  void grow(std::size_t count) {
+    auto* last = &first_;
+    std::size_t have = last->count;
+    while (auto* const next = last->next.load(std::memory_order_relaxed)) {
+      last = next;
+      have += last->count;
+    }
+    if (count > have) last->next.store(new Block(count - have), std::memory_order_release);
+  }
+
+ private:
+  struct Block {
+    explicit Block(std::size_t size) : count(size), items(std::make_unique<T[]>(size)) {}
+    const std::size_t count;
+    const std::unique_ptr<T[]> items;
+    std::atomic<Block*> next{nullptr};
+  };
+  [[nodiscard]] T& find(std::size_t number) const noexcept {
+    const auto* block = &first_;
+    while (number >= block->count) {
+      number -= block->count;
+      block = block->next.load(std::memory_order_acquire);
+    }
+    return block->items[number];
+  }
+  Block first_;
+};
+
 /// Requests by what became of them; the arrays are indexed by the enumerators of their elements' names.
 struct OutcomeCounters {
   std::array<Counter, outcome_count> outcomes;
@@ -31,7 +79,7 @@ struct OutcomeCounters {
   void count(policy::NotReused reason) noexcept { not_reused[static_cast<std::size_t>(reason)].add(); }
 };
 
-/// Per route of the rules.
+/// Per route of RuleSet::counted.
 using RouteCounters = OutcomeCounters;
 
 /// How long requests took (net::Exchange::latency) by what X-Cache says of them, hits in Redis apart.
@@ -60,7 +108,8 @@ enum class RedisOperation : unsigned char {
 std::string_view to_string(RedisOperation operation) noexcept;
 
 struct WorkerCounters : OutcomeCounters {
-  explicit WorkerCounters(std::size_t route_count) : routes(std::make_unique<RouteCounters[]>(route_count)) {}
+  /// `route_count`: of RuleSet::counted.
+  explicit WorkerCounters(std::size_t route_count) : routes(route_count) {}
 
   Counter requests;         ///< all requests that reached the story
   Counter memory_hits;      ///< answered by the memory tier
@@ -80,7 +129,7 @@ struct WorkerCounters : OutcomeCounters {
   std::array<Counter, shed_count> shed;                          ///< requests refused with 503, by the limit
   std::array<net::LatencyHistogram, static_cast<std::size_t>(LatencyOf::count_)> latencies;
   std::array<net::LatencyHistogram, static_cast<std::size_t>(RedisOperation::count_)> redis_latencies;
-  std::unique_ptr<RouteCounters[]> routes;
+  NumberedCounters<RouteCounters> routes;  ///< by policy::Route::counter
 
   using OutcomeCounters::count;
   void count(Shed limit) noexcept { shed[static_cast<std::size_t>(limit)].add(); }

@@ -12,6 +12,7 @@
 //     shadow         what the cache would have done, while the origin answers; and hits that are verified: check.cpp
 //     relay          what the cache has no part in: relay.cpp
 //   inspect          what would happen to a request, for explanations: inspect.cpp
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <random>
@@ -33,6 +34,7 @@
 #include "larder/proxy/parameters.hpp"
 #include "larder/proxy/purge_bus.hpp"
 #include "larder/proxy/remote_store.hpp"
+#include "larder/proxy/terms.hpp"
 #include "larder/store/decoded_bodies.hpp"
 #include "larder/store/fill_table.hpp"
 #include "larder/store/memory_store.hpp"
@@ -42,6 +44,8 @@ namespace larder::proxy {
 
 /// What all workers share. Everything outlives the workers.
 struct Shared {
+  /// The present rules, for who is not answering a request: read and, by a reload, replaced on the admin API's thread
+  /// alone. Requests are answered under Terms, which begin with these and the next three.
   std::shared_ptr<const policy::RuleSet> rules;
   CacheParameters cache;
   bool trust_forwarded = false;
@@ -60,7 +64,10 @@ struct Shared {
   std::shared_ptr<AnswerChecks> checks = std::make_shared<AnswerChecks>();
   TraceParameters trace{};
   std::vector<std::string> secret_parameters{};  ///< of queries; what of them is in a key is not logged
-  std::string admin_token{};  ///< who sends it in http::explain_field is told how the answer came about; empty: nobody
+  std::string admin_token{};                     ///< as in Terms, which begin with it
+  /// Another process answers the same clients (one that is being replaced, or its successor), and without Redis neither
+  /// hears of the other's purges: nothing is served from memory or shared.
+  std::atomic<bool> is_doubled{false};
 };
 
 /// Reads the clock once per decision; the pure layers get it as an argument.
@@ -81,13 +88,17 @@ class Proxy {
   /// The callables for a listener; valid as long as the proxy.
   net::Handler handler();
 
+  /// The terms of requests that begin from now on; the rules' routes are numbered (policy::number_routes).
+  void adopt(TermsPtr terms);
+  [[nodiscard]] const TermsPtr& terms() const noexcept { return terms_; }
+
   /// Purges here, then in Redis (or the journal), and returns when the promise holds: for writes and for admin. True
   /// where Redis has taken it, or there is none.
   net::Awaitable<bool> purge(std::vector<policy::Selector> selectors);
 
   /// What the tiers hold for a GET, HEAD or QUERY (without its content) whose route caches it, and what would happen to
   /// it now. `request`: with its end-to-end fields; what it points at outlives the call. Nothing is counted or stored.
-  net::Awaitable<Inspection> inspect(const http::RequestHead& request);
+  net::Awaitable<Inspection> inspect(TermsPtr terms, const http::RequestHead& request);
 
   [[nodiscard]] WorkerCounters& counters() noexcept { return counters_; }
   [[nodiscard]] RemoteStore* remote() noexcept { return remote_; }
@@ -103,6 +114,7 @@ class Proxy {
   // A request on its way through the cache. Owns copies of what must outlive the client's session: a fill goes on when
   // its leader's client has gone.
   struct Transaction {
+    TermsPtr terms;  ///< with which it began; match points into their rules
     std::string method;
     std::string target;
     std::string purge_target;  ///< policy::purge_target()
@@ -213,12 +225,14 @@ class Proxy {
 
   // story.cpp
   Awaitable<void> answer(net::Exchange& exchange);
-  Awaitable<void> answer_uncached(net::Exchange& exchange, http::FieldList fields, policy::Admission admission);
+  Awaitable<void> answer_uncached(net::Exchange& exchange, TermsPtr terms, http::FieldList fields,
+                                  policy::Admission admission);
   Awaitable<void> get(net::Exchange& exchange, TransactionPtr transaction);
-  Awaitable<void> query(net::Exchange& exchange, const http::RequestHead& request, const policy::Route* route);
-  TransactionPtr make_transaction(const http::RequestHead& request, std::string_view client_address,
-                                  std::optional<std::string> content) const;
-  [[nodiscard]] TransactionPtr make_end_to_end_transaction(const net::Exchange& exchange) const;
+  Awaitable<void> query(net::Exchange& exchange, const TermsPtr& terms, const http::RequestHead& request,
+                        const policy::Route* route);
+  TransactionPtr make_transaction(const TermsPtr& terms, const http::RequestHead& request,
+                                  std::string_view client_address, std::optional<std::string> content) const;
+  [[nodiscard]] TransactionPtr make_end_to_end_transaction(const TermsPtr& terms, const net::Exchange& exchange) const;
   [[nodiscard]] policy::CacheKey key_under(const Transaction& transaction, const policy::QueryVariance& variance) const;
   store::Lookup find_in_memory(const Transaction& transaction, bool count_hit);
   bool serve_if_usable(net::Exchange& exchange, const TransactionPtr& transaction, const store::StoredPtr& stored,
@@ -234,14 +248,15 @@ class Proxy {
   [[nodiscard]] bool is_named(const net::Exchange& exchange) const noexcept;
   [[nodiscard]] static bool needs_the_story(const http::RequestHead& request);
   bool answer_at_once(net::Exchange& exchange);
-  bool serve_if_fresh(net::Exchange& exchange, const policy::Route& route, const store::StoredPtr& stored,
-                      std::string_view tier, policy::TimePoint now);
+  bool serve_if_fresh(net::Exchange& exchange, const TermsPtr& terms, const policy::Route& route,
+                      const store::StoredPtr& stored, std::string_view tier, policy::TimePoint now);
   [[nodiscard]] std::size_t freed_without(const void* retained, void (*release)(const void*)) const;
   [[nodiscard]] std::optional<policy::CacheKey> key_to_ask_redis_for(const net::Exchange& exchange);
-  Awaitable<void> ask_redis_first(net::Exchange& exchange, policy::CacheKey key, const policy::Route& route);
+  Awaitable<void> ask_redis_first(net::Exchange& exchange, TermsPtr terms, policy::CacheKey key,
+                                  const policy::Route& route);
   [[nodiscard]] store::StoredPtr acceptable_form(const Transaction& transaction, const store::StoredPtr& stored);
-  void serve_stored(net::Exchange& exchange, const http::RequestHead& request, const store::StoredPtr& stored,
-                    const Labels& labels, policy::TimePoint now);
+  void serve_stored(net::Exchange& exchange, const Terms& terms, const http::RequestHead& request,
+                    const store::StoredPtr& stored, const Labels& labels, policy::TimePoint now);
   void count(net::Exchange& exchange, const policy::Route* route, policy::CacheOutcome outcome) noexcept;
   // A reason why something is not stored or not reused, in all and of its route.
   void count(const policy::Route* route, policy::NotStored reason) noexcept;
@@ -256,11 +271,12 @@ class Proxy {
                                        bool is_trustworthy);
 
   // labels.cpp
-  void append_labels(std::string& lines, const Labels& labels, const net::Exchange& exchange) const;
+  void append_labels(std::string& lines, const Terms& terms, const Labels& labels, const net::Exchange& exchange) const;
   void identify(net::Exchange& exchange);
   void note_route(net::AccessRecord& record, const policy::Route& route) const;
-  [[nodiscard]] bool wants_explanation(const http::RequestHead& request) const;
-  void append_explanation(std::string& lines, const Labels& labels, const http::RequestHead& request) const;
+  [[nodiscard]] static bool wants_explanation(const Terms& terms, const http::RequestHead& request);
+  static void append_explanation(std::string& lines, const Terms& terms, const Labels& labels,
+                                 const http::RequestHead& request);
 
   // miss.cpp
   Awaitable<void> miss(net::Exchange& exchange, TransactionPtr transaction);
@@ -270,7 +286,8 @@ class Proxy {
                        std::shared_ptr<store::Fill> fill);
   Awaitable<void> deliver(std::shared_ptr<Leading> shared_leading);
   [[nodiscard]] std::optional<policy::NotReused> is_lately_unstorable(const net::Exchange& exchange);
-  Awaitable<void> pass(net::Exchange& exchange, policy::NotReused why, std::string key, const policy::Route& route);
+  Awaitable<void> pass(net::Exchange& exchange, TermsPtr terms, policy::NotReused why, std::string key,
+                       const policy::Route& route);
   void serve(Leading& leading, const store::StoredPtr& stored, policy::CacheOutcome outcome, std::string_view detail);
   void serve_found_in_redis(Leading& leading);
   [[nodiscard]] OriginRequest next_question(Leading& leading, bool is_first);
@@ -312,7 +329,8 @@ class Proxy {
   Freshened freshen(const Transaction& transaction, http::FieldSpan answer_fields, const store::PurgeStamp& stamp,
                     policy::TimePoint request_time, policy::TimePoint response_time);
   void supersede(const Transaction& transaction, const store::StoredResponse& stored);
-  policy::NotStored keep(const store::StoredPtr& stored, const policy::Route& route, const store::PurgeStamp& stamp);
+  policy::NotStored keep(const Transaction& transaction, const store::StoredPtr& stored,
+                         const store::PurgeStamp& stamp);
   void drop(const store::StoredResponse& stored);
 
   // partial.cpp
@@ -342,28 +360,30 @@ class Proxy {
   void remember_credentials(const Transaction& transaction, std::string_view name);
   Awaitable<ShadowOutcome> look_up_in_shadow(net::Exchange& exchange, TransactionPtr transaction);
   Awaitable<void> shadow(net::Exchange& exchange, TransactionPtr transaction);
-  void verify_by_chance(const net::Exchange& exchange, const policy::Route& route, const store::StoredPtr& stored);
+  void verify_by_chance(const net::Exchange& exchange, const TermsPtr& terms, const policy::Route& route,
+                        const store::StoredPtr& stored);
   Awaitable<void> verify(TransactionPtr transaction, store::StoredPtr stored, store::BudgetShare share,
                          std::shared_ptr<const bool> place);
 
   // relay.cpp
-  Awaitable<void> relay(net::Exchange& exchange, const http::RequestHead& request, Labels labels,
+  Awaitable<void> relay(net::Exchange& exchange, const Terms& terms, const http::RequestHead& request, Labels labels,
                         const policy::Route* route, const std::string* content = nullptr);
-  Awaitable<void> relay_response(net::Exchange& exchange, OriginResponse& response, const Labels& labels,
-                                 BodyCopy* copy = nullptr);
-  void hide_targeted_fields(http::FieldList& fields) const;
-  Awaitable<void> relay_upgraded(net::Exchange& exchange, OriginResponse& response);
-  void reply_with_failure(net::Exchange& exchange, const OriginResponse& response, const Labels& labels);
+  Awaitable<void> relay_response(net::Exchange& exchange, const Terms& terms, OriginResponse& response,
+                                 const Labels& labels, BodyCopy* copy = nullptr);
+  void hide_targeted_fields(const Terms& terms, http::FieldList& fields) const;
+  Awaitable<void> relay_upgraded(net::Exchange& exchange, const Terms& terms, OriginResponse& response);
+  void reply_with_failure(net::Exchange& exchange, const Terms& terms, const OriginResponse& response,
+                          const Labels& labels);
   void report_origin_error(std::string_view method, std::string_view target, const OriginResponse& response);
-  OriginRequest origin_request(net::Exchange* exchange, const http::RequestHead& request,
+  OriginRequest origin_request(net::Exchange* exchange, const Terms& terms, const http::RequestHead& request,
                                std::string_view client_address, const std::string* content = nullptr);
 
   // write.cpp
-  Awaitable<void> write(net::Exchange& exchange, const http::RequestHead& request);
-  void keep_answer_to_post(const http::RequestHead& request, const http::ResponseHead& head, std::string body,
-                           std::string_view client_address, const store::PurgeStamp& before, bool delivered,
-                           policy::TimePoint request_time, policy::TimePoint response_time);
-  std::vector<policy::Selector> selectors_of(const http::RequestHead& request,
+  Awaitable<void> write(net::Exchange& exchange, const TermsPtr& terms, const http::RequestHead& request);
+  void keep_answer_to_post(const TermsPtr& terms, const http::RequestHead& request, const http::ResponseHead& head,
+                           std::string body, std::string_view client_address, const store::PurgeStamp& before,
+                           bool delivered, policy::TimePoint request_time, policy::TimePoint response_time);
+  std::vector<policy::Selector> selectors_of(const Terms& terms, const http::RequestHead& request,
                                              const http::ResponseHead* response) const;
 
   Shared& shared_;
@@ -377,6 +397,7 @@ class Proxy {
   std::shared_ptr<const bool> verifying_ = std::make_shared<const bool>(true);  ///< one more owner per verification
   std::chrono::steady_clock::time_point verify_second_;                         ///< when `verified_in_second_` began
   unsigned verified_in_second_ = 0;
+  TermsPtr terms_;  ///< the present ones
   // The request that was named last.
   std::uint64_t named_ = 1;   ///< its number
   policy::RouteMatch match_;  ///< views of it

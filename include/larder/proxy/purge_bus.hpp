@@ -84,6 +84,13 @@ class PurgeBus {
   /// Writes the pending purge `sequence`, which Redis did not take, to the journal (fsync included), then `done` is
   /// called on the context's thread; delivery is tried until it succeeds.
   void journal(std::uint64_t sequence, std::vector<policy::Selector> selectors, std::function<void()> done);
+  /// From any thread: takes over what another process has left in its journal, and empties that.
+  void absorb(std::unique_ptr<store::Journal> left_behind);
+  /// From any thread: delivers at once what Redis has not got, without waiting for the worker that may be at it. Before
+  /// the end; is_settled() tells when no more can be done.
+  void settle();
+  /// True where nothing waits for Redis, or cannot be delivered now: then it stays in the journal.
+  [[nodiscard]] bool is_settled() const { return !is_attached() || log_.pending_count() == 0; }
   /// Something about the log in Redis is not as we know it: attach anew.
   void request_attach();
   /// Keys died: give their space in Redis back, gently.

@@ -72,6 +72,9 @@ class RemoteStore {
   /// Removes a stored response under all its names (policy::variant_names).
   void remove(const store::StoredResponse& stored);
 
+  /// From any thread: background writes that Redis has not answered yet.
+  [[nodiscard]] std::size_t owed() const noexcept { return owed_.load(std::memory_order_relaxed); }
+
   [[nodiscard]] bool is_connected() const noexcept { return connection_.is_ready(); }
   [[nodiscard]] redis::Connection& connection() noexcept { return connection_; }
 
@@ -103,6 +106,7 @@ class RemoteStore {
   bool run_known_ = false;
   std::atomic<bool> usable_{false};  ///< for other threads: connected, and the run is known
   bool stopped_ = false;
+  std::atomic<std::size_t> owed_{0};
   boost::unordered_flat_map<std::string_view, Fetch*> fetches_;  ///< those to join, by their own names
   redis::Connection connection_;
 };

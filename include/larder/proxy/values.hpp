@@ -98,6 +98,10 @@ class Values {
 
   void start();
   void stop();
+  /// From any thread, as PurgeBus::absorb, settle and is_settled(); nothing and true without Redis.
+  void absorb(std::unique_ptr<store::Journal> left_behind);
+  void settle();
+  [[nodiscard]] bool is_settled() const;
 
   /// What is stored under each of the keys, as one moment has it as far as Redis is asked.
   net::Awaitable<std::vector<ValueLookup>> get(std::vector<std::string> keys);

@@ -232,6 +232,8 @@ class FillTable {
   [[nodiscard]] bool is_unstorable(std::string_view canonical, policy::TimePoint now);
   /// An answer was storable after all.
   void forget_unstorable(std::string_view canonical);
+  /// Forgets all that was remembered so: the rules have changed.
+  void forget_unstorable();
 
   [[nodiscard]] std::size_t fills() const;
   [[nodiscard]] std::size_t budget() const noexcept { return budget_; }

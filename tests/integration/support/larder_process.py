@@ -34,7 +34,7 @@ class LarderProcess:
     """`larder serve`. `rules` and `settings` are YAML texts (settings: the server's file); `origins` are URLs."""
 
     def __init__(self, origins, rules=None, settings="", redis="off", memory=None, token=TOKEN, workers=2, options=(),
-                 environment=None):
+                 environment=None, command_prefix=(), pass_fds=()):
         self.directory = tempfile.mkdtemp(prefix="larder-test-")
         self.token = token
         self.port = None
@@ -46,7 +46,8 @@ class LarderProcess:
         self._environment = clean_environment({"HOME": self.directory, "XDG_STATE_HOME": self.directory,
                                                **(environment or {})})
         self._killed = False
-        self._command = [PROGRAM, "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--workers",
+        self._pass_fds = pass_fds
+        self._command = [*command_prefix, PROGRAM, "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--workers",
                          str(workers)]
         for origin in origins:
             self._command += ["--origin", origin]
@@ -58,8 +59,7 @@ class LarderProcess:
             self._command += ["--token", token]
         if rules is not None:
             self._command += ["--rules", self.write("rules.yaml", rules)]
-        if settings:
-            self._command += ["--config", self.write("larder.yaml", settings)]
+        self._command += ["--config", self.write_settings(settings)]
         self._command += list(options)
 
     # Its life.
@@ -70,6 +70,12 @@ class LarderProcess:
             file.write(text)
         return path
 
+    def write_settings(self, text):
+        """Writes the server's file. What a test has left running is cut off before the test gives up on the process."""
+        if text and not text.endswith("\n"):
+            text += "\n"
+        return self.write("larder.yaml", text if "shutdown:" in text else text + "shutdown: { deadline: 8s }\n")
+
     def start(self):
         """Starts it and waits until it listens."""
         self._killed = False
@@ -77,7 +83,7 @@ class LarderProcess:
             beginning = len(self._lines)
         self._process = subprocess.Popen(  # pylint: disable=consider-using-with
             self._command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-            env=self._environment, cwd=self.directory)
+            env=self._environment, cwd=self.directory, pass_fds=self._pass_fds)
         self._reader = threading.Thread(target=self._collect, args=(self._process.stdout,), daemon=True)
         self._reader.start()
         port = self.wait_for_log(r"(?<!admin )listening on \S*:(\d+)", beginning)
@@ -89,11 +95,22 @@ class LarderProcess:
 
     def stop(self):
         """SIGTERM, as an operator would; returns the exit status."""
-        self._process.send_signal(signal.SIGTERM)
+        self.signal(signal.SIGTERM)
+        return self.wait()
+
+    def signal(self, number):
+        self._process.send_signal(number)
+
+    def wait(self):
+        """Waits for its end; returns the exit status."""
         return self._wait()
 
-    def send_signal(self, number):
-        self._process.send_signal(number)
+    def reload(self):
+        """POST /api/cache/reload; returns its JSON where it was accepted."""
+        response = self.admin("POST", "/api/cache/reload")
+        if response.status != 200:
+            raise AssertionError(f"the reload was not accepted: {response.status} {response.text}")
+        return response.json
 
     def kill(self):
         """SIGKILL."""

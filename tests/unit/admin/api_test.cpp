@@ -138,7 +138,9 @@ class Node {
                                             .collector = *collector_,
                                             .monitor = *monitor_,
                                             .watch = watch,
-                                            .is_ready = [this] { return is_ready; }});
+                                            .is_ready = [this] { return is_ready; },
+                                            .is_draining = [this] { return is_draining; },
+                                            .reload = [this] { return reload(); }});
     if (server != nullptr) {
       bus_->start();
       remote_->start();
@@ -260,8 +262,17 @@ class Node {
 
   bool is_ready = true;
   WatchParameters watch = sampled_every(milliseconds(20));
+  bool is_draining = false;
+  ReloadReport next_report;  ///< what a reload comes to
+  int reloads = 0;
+  void set_token(std::string token) { api_->set_token(std::move(token)); }
 
  private:
+  net::Awaitable<ReloadReport> reload() {
+    ++reloads;
+    co_return next_report;
+  }
+
   boost::asio::io_context io_{1};
   net::DeadlineWheel wheel_{io_};
   net::OriginParameters origin_parameters_{.servers = {"http://127.0.0.1:1"}};
@@ -368,6 +379,33 @@ TEST_CASE("the series grows by what is sampled, and the statistics tell of it") 
   CHECK(series["points"][0]["hit_rate"].is_null());
 }
 
+TEST_CASE("while it drains it is not ready, and says why") {
+  Node node;
+  node.is_draining = true;
+  const auto ready = node.ask({.target = "/ready", .authorization = ""});
+  CHECK(ready.status() == 503);
+  CHECK(ready.json()["error"] == "draining");
+}
+
+TEST_CASE("a reload, and another token") {
+  Node node;
+  CHECK(node.ask({.method = "POST", .target = "/api/cache/reload", .authorization = ""}).status() == 401);
+  CHECK(node.reloads == 0);
+  node.next_report.changed = {"log_level"};
+  const auto accepted = node.ask({.method = "POST", .target = "/api/cache/reload"});
+  CHECK(accepted.status() == 200);
+  CHECK(accepted.json()["changed"][0] == "log_level");
+  node.next_report.end = ReloadReport::End::refused;
+  node.next_report.faults = {{"rules.yaml", 3, "wrong", "right"}};
+  const auto refused = node.ask({.method = "POST", .target = "/api/cache/reload"});
+  CHECK(refused.status() == 422);
+  CHECK(refused.json()["faults"][0]["line"] == 3);
+  CHECK(node.reloads == 2);
+  node.set_token("another");
+  CHECK(node.get("/api/cache/stats").status() == 401);
+  CHECK(node.ask({.target = "/api/cache/stats", .authorization = "Bearer another"}).status() == 200);
+}
+
 TEST_CASE("everything else needs the token") {
   Node without(nullptr, "");
   Node with;
@@ -391,7 +429,7 @@ TEST_CASE("everything else needs the token") {
 TEST_CASE("unknown paths and wrong methods") {
   Node node;
   CHECK(node.get("/nowhere").status() == 404);
-  CHECK(node.get("/nowhere").json()["endpoints"].size() == 20);
+  CHECK(node.get("/nowhere").json()["endpoints"].size() == 21);
   CHECK(node.ask({.method = "OPTIONS", .target = "*"}).status() == 404);
   const auto wrong = node.get("/api/cache/clear-all");
   CHECK(wrong.status() == 405);

@@ -12,7 +12,7 @@ using std::chrono::microseconds;
 
 Statistics statistics_of(std::shared_ptr<const policy::RuleSet> rules, const proxy::WorkerCounters& counters) {
   const proxy::WorkerCounters* const workers[] = {&counters};
-  auto totals = add_up(workers, rules->routes.size());
+  auto totals = add_up(workers, rules->counted.size());
   return {.rules = std::move(rules),
           .totals = std::move(totals),
           .memory = {},
@@ -51,6 +51,7 @@ std::shared_ptr<const policy::RuleSet> one_typed_route() {
   off.match_text = "GET /off";
   off.cache_off = true;
   rules->routes.push_back(std::move(off));
+  policy::number_routes(*rules);
   return rules;
 }
 

@@ -29,6 +29,7 @@ std::shared_ptr<const policy::RuleSet> two_types_three_routes() {
     if (i < 2) route.type = rules.types[0];
     rules.routes.push_back(std::move(route));
   }
+  policy::number_routes(rules);
   return set;
 }
 
@@ -69,7 +70,7 @@ TEST_CASE("workers are added up, routes to their types") {
 
   const std::vector<const proxy::WorkerCounters*> workers{&a, &b};
   Statistics statistics{.rules = rules,
-                        .totals = add_up(workers, rules->routes.size()),
+                        .totals = add_up(workers, rules->counted.size()),
                         .memory = {},
                         .memory_capacity = 1000,
                         .redis = std::nullopt,
@@ -140,6 +141,48 @@ TEST_CASE("workers are added up, routes to their types") {
                              {"client_buffers", 0},
                              {"fill_budget", 0}});
   CHECK(json["budgets"] == Json{{"client.buffers", {{"bytes", 12}, {"limit", 13}}}});
+}
+
+TEST_CASE("what was counted for a type stays counted when its routes change") {
+  auto set = std::make_shared<policy::RuleSet>(*two_types_three_routes());
+  auto& rules = *set;
+  proxy::WorkerCounters worker(3);
+  worker.routes[0].outcomes[static_cast<std::size_t>(CacheOutcome::hit)].add(3);
+  worker.routes[1].outcomes[static_cast<std::size_t>(CacheOutcome::hit)].add(4);
+  const auto counted = rules.counted;
+  // The first route goes, the second becomes the last, and a new one comes.
+  rules.routes.erase(rules.routes.begin());
+  std::swap(rules.routes[0], rules.routes[1]);
+  rules.routes[0].match_text = "GET /new";
+  policy::number_routes(rules, counted);
+  worker.routes.grow(rules.counted.size());
+  worker.routes[3].outcomes[static_cast<std::size_t>(CacheOutcome::hit)].add(1);
+  const std::vector<const proxy::WorkerCounters*> workers{&worker};
+  const Statistics statistics{.rules = set,
+                              .totals = add_up(workers, rules.counted.size()),
+                              .memory = {},
+                              .memory_capacity = 0,
+                              .redis = std::nullopt,
+                              .fills_in_progress = 0,
+                              .fill_bytes = 0,
+                              .sessions = {},
+                              .budgets = {},
+                              .origin = {},
+                              .workers = {},
+                              .purge_log = {},
+                              .process = {},
+                              .started = {},
+                              .version = {},
+                              .recent = {},
+                              .alerts = {},
+                              .webhook = {}};
+  const auto json = to_json(statistics, system_clock::time_point{})["cache_stats"];
+  CHECK(json["types"]["product"]["hits"] == 7);
+  REQUIRE(json["routes"].size() == 2);
+  CHECK(json["routes"][0]["match"] == "GET /new");
+  CHECK(json["routes"][0]["hits"] == 1);
+  CHECK(json["routes"][1]["match"] == "GET /1");
+  CHECK(json["routes"][1]["hits"] == 4);
 }
 
 TEST_CASE("Redis is told of where there is one") {

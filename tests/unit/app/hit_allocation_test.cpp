@@ -127,7 +127,7 @@ struct Site {
     shared.rules = config::read_rules(rules_text, "rules.yaml", no_environment, std::nullopt, faults, warnings);
     REQUIRE(faults.empty());
     origin_parameters.servers = {origin.url()};
-    counters = std::make_unique<proxy::WorkerCounters>(shared.rules->routes.size());
+    counters = std::make_unique<proxy::WorkerCounters>(shared.rules->counted.size());
     origins = std::make_unique<net::OriginPool>(context, wheel, origin_parameters);
     story = std::make_unique<proxy::Proxy>(shared, context, wheel, *origins, nullptr, *counters);
     auto handler = story->handler();
@@ -137,8 +137,10 @@ struct Site {
       access_log->start();
       handler.access = &access_log->lane(0);
     }
-    listener = std::make_unique<net::Listener>(context, wheel, net::Endpoint{"127.0.0.1", 0}, false, limits,
-                                               std::move(handler), session_counters);
+    std::vector<net::ListeningSocket> sockets;
+    sockets.push_back(net::ListeningSocket::bind({"127.0.0.1", 0}, false));
+    listener = std::make_unique<net::Listener>(context, wheel, std::move(sockets), limits, std::move(handler),
+                                               session_counters);
     listener->start();
   }
 

@@ -137,6 +137,7 @@ TEST_CASE("idle connections: how many, and how long") {
   Site site({origin.url()});
   site.parameters.idle_connections = 2;
   site.parameters.idle_timeout = 100ms;
+  site.pool->set_parameters(site.parameters);
   std::vector<OriginLease> leases;
   std::vector<Peer> peers;
   for (int i = 0; i < 3; ++i) {
@@ -234,6 +235,7 @@ TEST_CASE("a server that refuses is passed over for a while, unless there is no 
   // It comes back after its pause.
   Site pause({"http://127.0.0.1:" + std::to_string(test::dead_port()), living.url()});
   pause.parameters.failed_server_pause = 1ms;
+  pause.pool->set_parameters(pause.parameters);
   CHECK(pause.acquire().error == Error::origin_unreachable);
   CHECK(pause.acquire().lease);
   const auto later = Clock::now() + 5ms;
@@ -274,6 +276,7 @@ TEST_CASE("connecting has a deadline") {
   }
   Site site({full.url()});
   site.parameters.connect_timeout = 200ms;
+  site.pool->set_parameters(site.parameters);
   const auto start = Clock::now();
   CHECK(site.acquire().error == Error::origin_connect_timeout);
   CHECK(Clock::now() - start >= 200ms);
@@ -286,6 +289,7 @@ TEST_CASE("more requests than connections wait their turn") {
   Site site({origin.url()});
   site.parameters.connections = 2;
   site.parameters.queue_timeout = 10s;
+  site.pool->set_parameters(site.parameters);
   std::vector<OriginLease> leases;
   std::vector<Peer> peers;
   for (int i = 0; i < 2; ++i) {
@@ -343,6 +347,7 @@ TEST_CASE("waiting has a deadline") {
   Site site({origin.url()});
   site.parameters.connections = 1;
   site.parameters.queue_timeout = 100ms;
+  site.pool->set_parameters(site.parameters);
   auto held = std::move(site.acquire().lease);
   CHECK(site.acquire().error == Error::origin_busy);
   held.give_back();
@@ -355,6 +360,7 @@ TEST_CASE("as many wait as may, and more are refused at once") {
   site.parameters.connections = 1;
   site.parameters.queue = 2;
   site.parameters.queue_timeout = 10s;
+  site.pool->set_parameters(site.parameters);
   auto held = std::move(site.acquire().lease);
   auto first = site.begin();
   auto second = site.begin();
@@ -372,6 +378,7 @@ TEST_CASE("as many wait as may, and more are refused at once") {
   site.loop.settle();
   CHECK(!third->done);
   site.parameters.queue = 0;
+  site.pool->set_parameters(site.parameters);
   CHECK(site.acquire().error == Error::origin_queue_full);
   first.reset();
   site.loop.run_until([&] { return second->done; });
@@ -385,6 +392,7 @@ TEST_CASE("who comes later does not go before those who wait") {
   Site site({origin.url()});
   site.parameters.connections = 1;
   site.parameters.queue_timeout = 10s;
+  site.pool->set_parameters(site.parameters);
   auto held = std::move(site.acquire().lease);
   auto peer = origin.accept(site.loop);
   auto first = site.begin();
@@ -408,6 +416,7 @@ TEST_CASE("a server that has a connection free is preferred to one that has none
   PeerListener b;
   Site site({a.url(), b.url()});
   site.parameters.connections = 2;
+  site.pool->set_parameters(site.parameters);
   std::vector<OriginLease> leases;
   for (int i = 0; i < 2; ++i) leases.push_back(std::move(site.acquire().lease));
   // One of the first server comes back broken: only that one has room.
@@ -436,6 +445,43 @@ TEST_CASE("a lease in a coroutine that the context destroys after the pool") {
   site->loop.run_until([&] { return has_lease; });
   site->pool.reset();
   site.reset();
+}
+
+TEST_CASE("other servers: those that stay keep their connections, those that go finish what they have") {
+  PeerListener first;
+  PeerListener second;
+  Site site({first.url()});
+  auto kept = site.acquire();
+  auto busy = site.acquire();
+  auto kept_peer = first.accept(site.loop);
+  auto busy_peer = first.accept(site.loop);
+  site.answer(kept.lease, kept_peer);
+  kept.lease.give_back();
+  CHECK(site.pool->counters().idle == 1);
+
+  auto parameters = site.parameters;
+  parameters.servers = {second.url()};
+  parameters.connections = 1;
+  site.pool->set_parameters(parameters);
+  // What was idle is closed, what runs goes on and is not kept afterwards.
+  site.loop.run_until([&] { return kept_peer.is_over(); });
+  site.answer(busy.lease, busy_peer);
+  busy.lease.give_back();
+  site.loop.run_until([&] { return busy_peer.is_over(); });
+  CHECK(site.pool->counters().idle == 0);
+  auto now = site.acquire();
+  REQUIRE(now.lease);
+  CHECK(now.lease.server().authority == second.url().substr(7));
+  auto peer = second.accept(site.loop);
+  CHECK(site.pool->server_count() == 1);
+
+  // Both, and the bound on connections is the new one: no second one to `second`.
+  parameters.servers = {second.url(), first.url()};
+  site.pool->set_parameters(parameters);
+  CHECK(site.pool->server_count() == 2);
+  site.answer(now.lease, peer);
+  now.lease.give_back();
+  CHECK(site.pool->counters().idle == 1);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "larder/proxy/counters.hpp"
 
+#include <atomic>
 #include <doctest/doctest.h>
 #include <set>
 #include <thread>
@@ -24,6 +25,34 @@ TEST_CASE("counting by name, in all and per route") {
   }
   const WorkerCounters none(0);
   CHECK(none.requests.value() == 0);
+}
+
+TEST_CASE("counters by number: more come while others are read, and none moves") {
+  NumberedCounters<Counter> counters(2);
+  counters[1].add(7);
+  const auto* const second = &counters[1];
+  std::atomic<bool> done{false};
+  std::uint64_t seen = 0;
+  std::thread reader([&] {
+    while (!done) seen = counters[1].value();
+  });
+  std::size_t size = 5;
+  for (; size < 200; size += 3) {
+    counters.grow(size);
+    counters[size - 1].add(size);
+  }
+  done = true;
+  reader.join();
+  CHECK(seen <= 7);
+  CHECK(&counters[1] == second);
+  CHECK(counters[1].value() == 7);
+  for (std::size_t i = 5; i < size; i += 3) CHECK(counters[i - 1].value() == i);
+  counters.grow(1);
+  CHECK(counters[0].value() == 0);
+  NumberedCounters<Counter> none(0);
+  none.grow(1);
+  none[0].add();
+  CHECK(none[0].value() == 1);
 }
 
 TEST_CASE("one thread counts while another reads") {

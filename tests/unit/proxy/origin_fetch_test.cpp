@@ -249,6 +249,7 @@ TEST_CASE("once an answer has begun, or the origin is merely slow, nobody else i
     PeerListener b;
     Site site({a.url(), b.url()});
     site.parameters.read_timeout = 200ms;
+    site.pool->set_parameters(site.parameters);
     site.begin();
     std::optional<Peer> peer;
     site.loop.run_until([&] { return (peer = a.try_accept()) || (peer = b.try_accept()); });
@@ -375,6 +376,7 @@ TEST_CASE("the origin owes nothing while the client still sends, and an answer a
   PeerListener origin;
   Site site({origin.url()});
   site.parameters.read_timeout = 200ms;
+  site.pool->set_parameters(site.parameters);
   ScriptedBody body(site.loop);
   site.request.head.method = "POST";
   site.request.body = &body;

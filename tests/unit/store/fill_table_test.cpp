@@ -495,6 +495,9 @@ TEST_CASE("what proved not storable is fetched by each alone, for a while") {
   t.table.remember_unstorable("c", t.now + 60s);
   t.table.forget_unstorable("c");
   CHECK(t.join("c").role == FillRole::lead);
+  for (int i = 0; i < 100; ++i) t.table.remember_unstorable("d" + std::to_string(i), t.now + 60s);
+  t.table.forget_unstorable();
+  for (int i = 0; i < 100; ++i) CHECK(t.join("d" + std::to_string(i)).role == FillRole::lead);
   // Bounded, whatever is remembered.
   for (int i = 0; i < 200000; ++i) t.table.remember_unstorable("x" + std::to_string(i), t.now + 60s);
   CHECK(t.join("y").role == FillRole::lead);
