@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "larder/app/log.hpp"
 #include "larder/app/explain.hpp"
+#include "larder/app/log.hpp"
 #include "larder/app/server.hpp"
 #include "larder/app/suggest.hpp"
 #include "larder/config/command_line.hpp"
