@@ -429,6 +429,15 @@ class WithRedis(ValueCase):
         self.assertEqual((many["values"]["k"]["value"], many["values"]["a b"]["value"], many["missing"]),
                          (2, "a b", {"none": "absent"}))
 
+    def test_a_node_counts_what_others_have_changed(self):
+        here, there = self.start(self.redis_server), self.start(self.redis_server)
+        self.put(here, "own", 1)
+        self.put(there, "others", 1)
+        # The channel has an order: what is heard of the second change comes after the first.
+        heard = lambda node: node.stats()["kv"]["redis"]["heard"]  # noqa: E731
+        eventually(lambda: heard(here) > 0, "the change of the other node is heard")
+        self.assertEqual(heard(here), 1)
+
     def test_flushes_reach_redis_and_other_nodes(self):
         here, there = self.start(self.redis_server), self.start(self.redis_server)
         for key in ("session:1", "user:1", "plain"):

@@ -130,7 +130,9 @@ TEST_CASE("a replay: what is not cached, with a ttl that suits it") {
   REQUIRE(report.uncached.size() == 4);
   CHECK(report.uncached[0].pattern == "/items/{id}");
   CHECK(report.uncached[0].requests == 1000);
-  CHECK(report.uncached[0].targets == 10);
+  // An estimate, under a hash that differs from run to run.
+  CHECK(report.uncached[0].targets >= 9);
+  CHECK(report.uncached[0].targets <= 11);
   CHECK(report.uncached[0].writes == 1);
   REQUIRE(report.uncached[0].ttl);
   // Each target is asked for every ten seconds.

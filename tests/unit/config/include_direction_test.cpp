@@ -29,8 +29,9 @@ const std::map<std::string, Names, std::less<>> allowed_layers{
 };
 
 // Headers of other layers that config may include: those that hold parameter structs.
-const Names parameter_headers{"net/parameters.hpp",     "proxy/parameters.hpp", "admin/parameters.hpp",
-                              "store/memory_store.hpp", "store/codec.hpp",      "redis/connection.hpp"};
+const Names parameter_headers{"net/parameters.hpp",   "proxy/parameters.hpp",   "proxy/value_parameters.hpp",
+                              "admin/parameters.hpp", "store/memory_store.hpp", "store/codec.hpp",
+                              "redis/connection.hpp"};
 
 // Libraries that only some layers may know, by what their includes begin with.
 const std::map<std::string, Names, std::less<>> library_owners{
