@@ -453,7 +453,6 @@ struct Server::Impl {
     wait_until([this] { return std::ranges::all_of(workers, [](const auto& w) { return w->sessions() == 0; }); });
     if (bus) {
       bus->settle();
-      if (values) values->settle();
       wait_until([this] {
         return bus->is_settled() && (!values || values->is_settled()) && background->owed() == 0 &&
                std::ranges::all_of(workers, [](const auto& w) { return w->owed() == 0; });

@@ -120,10 +120,6 @@ void Values::absorb(std::unique_ptr<store::Journal> left_behind) {
   if (bus_) bus_->absorb(std::move(left_behind));
 }
 
-void Values::settle() {
-  if (bus_) bus_->settle();
-}
-
 bool Values::is_settled() const { return !bus_ || bus_->is_settled(); }
 
 // A change made before Redis was first reached could not be told from one that other nodes have made anew since. So who

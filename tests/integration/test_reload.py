@@ -294,7 +294,7 @@ class Settings(IntegrationCase):
         client = self.connect(proxy)
         self.assertEqual(client.get("/").text, "first")
         proxy.write_settings(site_settings(
-            second, admin={"token": "new-secret"}, client={"head_size": "2KiB", "idle_timeout": "300ms"},
+            second, admin={"token": "new-secret"}, client={"head_size": "2KiB", "idle_timeout": "300ms", "buffers": "8MiB"},
             memory={"capacity": "1MiB"}, cache={"node_name": "Other"}, shutdown={"deadline": "5s"})
                     + "log_level: debug\ntrust_forwarded: true\n")
         before = proxy.log_size()
@@ -304,7 +304,7 @@ class Settings(IntegrationCase):
         line = proxy.wait_for_log(r"SIGHUP: reloaded; .*settings that changed: ([^;]*);", before).group(1)
         self.assertEqual(set(line.split(", ")),
                          {"log_level", "trust_forwarded", "shutdown.deadline", "admin.token", "client.head_size",
-                          "client.idle_timeout", "origin.servers"})
+                          "client.idle_timeout", "client.buffers", "origin.servers"})
         # The connection that there was is served by the new origin, and bounded by the new limits.
         self.assertEqual(client.get("/", [("X-Forwarded-For", "192.0.2.7")]).text, "second")
         self.assertIn("192.0.2.7", second.requests[-1].fields.get("X-Forwarded-For"))
@@ -318,6 +318,21 @@ class Settings(IntegrationCase):
         self.assertEqual(report["at_restart"], ["memory.capacity", "cache.node_name"])
         self.assertEqual(report["changed"], [])
         self.assertEqual(proxy.stats()["memory"]["capacity"], 256 << 20)
+        self.assertEqual(proxy.stats()["budgets"]["client.buffers"]["limit"], 8 << 20)
+        # Explanations and the key-value store know the new token as well.
+        self.assertRegex(proxy.get("/", [("X-Cache-Explain", "new-secret")]).fields.get("X-Cache-Explain"), "^BYPASS")
+        self.assertIsNone(proxy.get("/", [("X-Cache-Explain", "a-token-of-the-tests")]).fields.get("X-Cache-Explain"))
+        self.assertEqual(proxy.admin("GET", "/cache/get/of-nobody").status, 404)
+        self.assertEqual(proxy.admin("GET", "/cache/get/of-nobody", token="wrong").status, 401)
+
+    def test_a_limit_that_the_descriptors_lower_is_no_change(self):
+        proxy = self.larder(self.origin(), rules="routes: []\n", command_prefix=("prlimit", "--nofile=300:300"))
+        proxy.wait_for_log(r"client.connections: \d+ of 10000")
+        self.assertEqual(proxy.reload()["changed"], [])
+        proxy.write_settings(settings(client={"connections": "20000"}))
+        self.assertEqual(proxy.reload()["changed"], [])
+        proxy.write_settings(settings(client={"connections": "20"}))
+        self.assertEqual(proxy.reload()["changed"], ["client.connections"])
 
     def test_the_command_line_still_wins(self):
         first, second = self.origin(), self.origin()

@@ -98,9 +98,8 @@ class Values {
 
   void start();
   void stop();
-  /// From any thread, as PurgeBus::absorb, settle and is_settled(); nothing and true without Redis.
+  /// From any thread, as PurgeBus::absorb() and is_settled(); nothing and true without Redis.
   void absorb(std::unique_ptr<store::Journal> left_behind);
-  void settle();
   [[nodiscard]] bool is_settled() const;
 
   /// What is stored under each of the keys, as one moment has it as far as Redis is asked.
