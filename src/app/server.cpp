@@ -218,7 +218,7 @@ struct Server::Impl {
     for (auto& share : share_out(std::move(sockets.clients), count)) {
       auto worker = std::make_unique<Worker>(settings, shared, encoding_context, bus.get(), redis_errors, write_bytes);
       auto handler = worker->proxy().handler();
-      if (access_log) handler.access = &access_log->lane(static_cast<unsigned>(workers.size()));
+      if (access_log) handler.access = &access_log->lane(workers.size());
       worker->listen(std::move(share), settings.client, std::move(handler), session_counters);
       workers.push_back(std::move(worker));
     }
