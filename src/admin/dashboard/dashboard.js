@@ -13,7 +13,6 @@ const KEYS_EVERY = 6; // of these, as the busiest keys cost a walk over memory
 let timer = 0;
 let isPaused = false;
 let isRunning = false;
-let hasSeries = true;
 let turn = 0;
 
 function leave(message) {
@@ -31,23 +30,14 @@ function leave(message) {
   }
 }
 
-async function seriesOrNull() {
-  if (!hasSeries) return null;
-  try {
-    return await api.get('/api/cache/series');
-  } catch (error) {
-    if (error.status !== 404) throw error;
-    hasSeries = false;
-    return null;
-  }
-}
-
 async function refresh() {
   if (isRunning) return;
   isRunning = true;
   clearTimeout(timer);
   try {
-    const [{ cache_stats: stats }, series] = await Promise.all([api.get('/api/cache/stats'), seriesOrNull()]);
+    const { cache_stats: stats } = await api.get('/api/cache/stats');
+    // A server that measures latencies keeps the series too.
+    const series = stats.latency ? await api.get('/api/cache/series') : null;
     if (!api.hasToken()) return;
     showOverview(stats, series);
     offerTypes(Object.keys(stats.types ?? {}));

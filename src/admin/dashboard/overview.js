@@ -144,7 +144,7 @@ function latencyCard(stats) {
   if (!stats.latency) return [];
   const rows = Object.entries(stats.latency).filter(([, value]) => value !== null && typeof value === 'object');
   if (rows.length === 0) return [];
-  const narrow = el('table', { class: 'table' }, el('thead', {}, el('tr', {}, ['Of', 'p50', 'p95', 'p99'].map((name, index) =>
+  const narrow = el('table', { class: 'table', 'aria-label': 'Latencies' }, el('thead', {}, el('tr', {}, ['Of', 'p50', 'p95', 'p99'].map((name, index) =>
     el('th', { scope: 'col', class: index ? 'number' : undefined }, name)))), el('tbody', {}, rows.map(([name, value]) =>
     el('tr', {}, el('th', { scope: 'row' }, words(name)), ['p50_ms', 'p95_ms', 'p99_ms'].map((at) => el('td', { class: 'number' }, latency(value[at])))))));
   return card(`Latency, last ${duration(stats.latency.window_seconds)}`, narrow);
