@@ -23,18 +23,9 @@ class Browser:
 
     def __init__(self, width=1280, height=900, scheme="light"):
         self._profile = tempfile.mkdtemp(prefix="larder-browser-")
-        self._driver = subprocess.Popen(  # pylint: disable=consider-using-with
-            ["chromedriver", "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-            text=True)
-        self._port, self._session = None, None
+        self._driver, self._port, self._session = None, None, None
         try:
-            for line in self._driver.stdout:
-                started = re.search(r"started successfully on port (\d+)", line)
-                if started:
-                    self._port = int(started.group(1))
-                    break
-            if self._port is None:
-                raise BrowserError("chromedriver does not start")
+            self._start_driver()
             arguments = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--lang=en",
                          f"--user-data-dir={self._profile}", f"--window-size={width},{height}"]
             answer = self._call("POST", "/session", {"capabilities": {"alwaysMatch": {
@@ -46,15 +37,35 @@ class Browser:
             self.close()
             raise
 
+    def _start_driver(self):
+        # The port that it chooses it binds for IPv4 and IPv6, and gives up where one of them is taken.
+        told = []
+        for _ in range(10):
+            self._driver = subprocess.Popen(  # pylint: disable=consider-using-with
+                ["chromedriver", "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL, text=True)
+            for line in self._driver.stdout:
+                told.append(line)
+                started = re.search(r"started successfully on port (\d+)", line)
+                if started:
+                    self._port = int(started.group(1))
+                    return
+            self._end_driver()
+        raise BrowserError("chromedriver does not start:\n" + "".join(told)[-2000:])
+
+    def _end_driver(self):
+        self._driver.terminate()
+        self._driver.wait(DEADLINE)
+        self._driver.stdout.close()
+
     def close(self):
         """Ends both; the browser goes with its session."""
         try:
             if self._session is not None:
                 self._call("DELETE", f"/session/{self._session}")
         finally:
-            self._driver.terminate()
-            self._driver.wait(DEADLINE)
-            self._driver.stdout.close()
+            if self._port is not None:
+                self._end_driver()
             shutil.rmtree(self._profile, ignore_errors=True)
 
     def _call(self, method, path, body=None):
