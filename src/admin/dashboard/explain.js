@@ -54,10 +54,10 @@ function lookUp(look) {
     el('h3', {}, 'Now'),
     el('p', {}, pill(look.outcome, KINDS[look.outcome] ?? ''), ' ', reasonText(look.reason) ??
       (look.tier ? `served from ${look.tier}` : ''), look.would_validate ? ' The stored response would be validated.' : ''),
-    ...look.tiers.map((tier) => el('details', { open: tier.found }, el('summary', {}, `${tier.tier}: ` +
-      (!tier.asked ? 'not asked' : tier.found ? 'found' : reasonText(tier.reason) ?? 'not found')),
-    tier.entry && [facts([['Key', el('code', {}, tier.entry.key)], ['Use', words(tier.use)]]),
-      freshness(tier.entry.freshness)]))];
+    ...look.tiers.map((tier) => (!tier.entry
+      ? el('p', { class: 'quiet' }, `${tier.tier}: ${tier.asked ? reasonText(tier.reason) ?? 'not found' : 'not asked'}`)
+      : el('details', { open: true }, el('summary', {}, `${tier.tier}: found`),
+        facts([['Key', el('code', {}, tier.entry.key)], ['Use', words(tier.use)]]), freshness(tier.entry.freshness))))];
 }
 
 function keyFacts(key) {

@@ -107,9 +107,16 @@ function plain(object, prefix = '') {
   return Object.entries(object).flatMap(([name, value]) => {
     const shown = `${prefix}${words(name)}`;
     if (value !== null && typeof value === 'object') return Array.isArray(value) ? [] : plain(value, `${shown}: `);
-    return [[shown, isNumber(value) ? count(value) : String(value)]];
+    if (value === null) return [];
+    const isSize = name === 'bytes' || name === 'capacity';
+    return [[shown, !isNumber(value) ? String(value) : isSize ? bytes(value) : count(value)]];
   });
 }
+
+// What was never used tells nothing but zeros.
+const isUsed = (object) => object !== null && typeof object === 'object' &&
+  Object.entries(object).some(([name, value]) => name !== 'capacity' &&
+    (isNumber(value) ? value > 0 : value !== null && typeof value === 'object' && isUsed(value)));
 
 function origin(stats) {
   const told = stats.origin;
@@ -169,7 +176,7 @@ function system(stats) {
       el('span', { class: 'place' }, `${bytes(budget.bytes)} of ${bytes(budget.limit)}`)), filling(budget.bytes, budget.limit)])) : [],
     stats.workers?.length ? card('Workers', facts(stats.workers.map((worker, index) => [`Worker ${index + 1}`,
       worker.responsive ? `late by ${latency(worker.loop_delay_ms)}` : pill('does not answer', 'bad')]))) : [],
-    ...other.filter(([name]) => stats[name] && plain(stats[name]).length > 0).map(([name, title]) => card(title, facts(plain(stats[name])))),
+    ...other.filter(([name]) => isUsed(stats[name])).map(([name, title]) => card(title, facts(plain(stats[name])))),
   ];
 }
 

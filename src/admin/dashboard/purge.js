@@ -80,7 +80,7 @@ function preview(what, answer) {
         { label: 'Target', class: 'row', cell: (row) => el('code', {}, row.target) },
         { label: 'Tier', cell: (row) => row.tier.join(', ') }], answer.examples)],
     el('p', {}, el('button', { type: 'button', class: 'danger', id: 'purge-now', click: () => purge(what, matching) },
-      number > 0 ? `Purge ${answer.complete ? count(number) : 'all of them'}` : 'Purge all the same'))];
+      number > 0 ? (answer.complete ? `Purge ${count(number)} stored ${number === 1 ? 'response' : 'responses'}` : 'Purge all of them') : 'Purge all the same'))];
 }
 
 async function dryRun() {
