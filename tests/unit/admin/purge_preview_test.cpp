@@ -66,7 +66,7 @@ TEST_CASE("key_glob is met by every key that the selector matches") {
     Selector selector;
     std::string_view glob;
   };
-  for (const auto& row : std::vector<Row>{{{SelectorKind::key, "cache:a:[1]*"}, R"(cache:a:\[1\]\**)"},
+  for (const auto& row : std::vector<Row>{{{SelectorKind::key, "cache:a:[1]*"}, R"(cache:a:\[1]\**)"},
                                           {{SelectorKind::type, "a*"}, R"(cache:a\*:*)"},
                                           {{SelectorKind::glob, "cache:a:*"}, "cache:*"},
                                           {{SelectorKind::tag, "t"}, "cache:*"},
