@@ -1,4 +1,4 @@
-"""The dashboard, in a real browser: from signing in to a purge, and what hostile names and bodies do to it (nothing)."""
+"""The dashboard, in a real browser: from signing in to a purge, and what hostile names and bodies do to it."""
 
 import json
 import unittest
@@ -33,7 +33,8 @@ ATTACK = "<img/src=x/onerror=window.attacked=1><script>window.attacked=1</script
 # Of all text that can be seen: what has too little contrast against what it stands on (WCAG 2.1, 1.4.3).
 LOW_CONTRAST = """
 const parse = (text) => { const m = text.match(/[\\d.]+/g).map(Number); return [...m.slice(0, 3), m[3] ?? 1]; };
-const luminance = (rgb) => rgb.slice(0, 3).map((v) => v / 255).map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+const luminance = (rgb) => rgb.slice(0, 3).map((v) => v / 255)
+  .map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
   .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
 const under = (node) => {
   for (let n = node; n; n = n.parentElement) {
@@ -47,7 +48,8 @@ let seen = 0;
 const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
 for (let text = walker.nextNode(); text; text = walker.nextNode()) {
   const node = text.parentElement;
-  if (!text.data.trim() || !node.checkVisibility() || node.closest('.visually-hidden, option, :disabled, script, noscript')) continue;
+  if (!text.data.trim() || !node.checkVisibility()) continue;
+  if (node.closest('.visually-hidden, option, :disabled, script, noscript')) continue;
   ++seen;
   const style = getComputedStyle(node);
   const a = luminance(parse(node.ownerSVGElement ? style.fill : style.color));
@@ -156,7 +158,7 @@ class SigningIn(DashboardCase):
             self.assertEqual((again.status, again.body), (304, b""))
         # The policy is in force: markup cannot be made of text, and nothing inline runs.
         self.assertEqual(self.browser.run("""
-            try { document.body.insertAdjacentHTML('beforeend', '<img src=x onerror="window.attacked=1">'); return 'made'; }
+            try { document.body.insertAdjacentHTML('beforeend', '<img src=x onerror="attacked=1">'); return 'made'; }
             catch (error) { return error.name; }"""), "TypeError")
         self.assertEqual(self.browser.run("""
             try { document.createElement('button').setAttribute('onclick', 'window.attacked = 1'); return 'set'; }
@@ -176,7 +178,8 @@ class Looking(DashboardCase):
         self.browser.wait_for_text("#routes", "/users/{id}")
         self.browser.wait_for_text("#system", "Memory tier")
         self.browser.wait_for_text("#state", "Healthy")
-        self.assertIn("Hit rate", self.browser.run("return document.querySelector('#hit-rate-chart svg.plot').ariaLabel"))
+        self.assertIn("Hit rate",
+                      self.browser.run("return document.querySelector('#hit-rate-chart svg.plot').ariaLabel"))
         # With the arrow keys a chart is read.
         self.browser.run("document.querySelector('#hit-rate-chart svg.plot').focus()")
         self.browser.press(ARROW_LEFT)
@@ -299,8 +302,8 @@ class Purging(DashboardCase):
 
 class Hostile(DashboardCase):
     def test_names_fields_and_bodies_are_text(self):
-        self.site.on("/hostile", lambda exchange: exchange.reply(200, {"Content-Type": "text/html", "X-Hostile": ATTACK},
-                                                                 ATTACK))
+        fields = {"Content-Type": "text/html", "X-Hostile": ATTACK}
+        self.site.on("/hostile", lambda exchange: exchange.reply(200, fields, ATTACK))
         self.start()
         stored = self.proxy.get("/hostile", {"X-Name": ATTACK})
         self.assert_outcome(stored, "MISS")
@@ -371,7 +374,8 @@ class Looks(DashboardCase):
             ".map((e) => Number(e.tagName[1])))"))[0], 1, "it begins with its only first heading")
         # Narrow, its tables look like cards and are tables still.
         self.browser.look(390, "light")
-        self.assertEqual(self.browser.run("return document.querySelector('#keys-list table').getAttribute('role')"), "table")
+        self.assertEqual(self.browser.run("return document.querySelector('#keys-list table').getAttribute('role')"),
+                         "table")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-"""Headless Chromium, steered through chromedriver by the W3C WebDriver protocol: JSON over HTTP, so that nothing but the
-standard library is needed."""
+"""Headless Chromium, steered through chromedriver by the W3C WebDriver protocol: JSON over HTTP, so that the standard
+library is enough."""
 
 import http.client
 import json
@@ -103,7 +103,8 @@ class Browser:
 
     def text(self, selector):
         """What the elements that match show, as one text."""
-        return self.run("return [...document.querySelectorAll(arguments[0])].map((e) => e.innerText).join('\\n')", selector)
+        return self.run("return [...document.querySelectorAll(arguments[0])].map((e) => e.innerText).join('\\n')",
+                        selector)
 
     def visible(self, selector):
         """How many that match can be seen."""
