@@ -12,7 +12,10 @@ build_packages=(
   nlohmann-json3-dev libbrotli-dev libzstd-dev prometheus-cpp-dev
   python3 # the demo API
 )
-test_packages=(doctest-dev redis-server openssl curl python3-jsonschema python3-yaml prometheus)
+test_packages=(
+  doctest-dev redis-server openssl curl python3-jsonschema python3-yaml prometheus
+  chromium chromium-driver # the dashboard
+)
 bench_packages=(libbenchmark-dev wrk nginx redis-server) # nginx is the origin
 peer_packages=(haproxy varnish libnginx-mod-http-lua lua-nginx-redis)
 
