@@ -14,8 +14,11 @@ build_packages=(
   python3 # the demo API
 )
 package_packages=(dpkg-dev)
-# systemd: its checks of the units
-test_packages=(doctest-dev redis-server openssl curl python3-jsonschema python3-yaml prometheus systemd)
+test_packages=(
+  doctest-dev redis-server openssl curl python3-jsonschema python3-yaml prometheus
+  chromium chromium-driver # the dashboard
+  systemd                  # its checks of the units
+)
 bench_packages=(libbenchmark-dev wrk nginx redis-server) # nginx is the origin
 peer_packages=(haproxy varnish libnginx-mod-http-lua lua-nginx-redis)
 

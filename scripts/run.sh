@@ -67,7 +67,9 @@ The demo API is at $demo_url, Larder at $larder. The API takes 300 ms for every 
       X-Cache: MISS, with the new price: nobody is given the old one.
   curl -i '$larder/api/search?q=table'
   curl -s -H 'Authorization: Bearer $token' http://$2/api/cache/keys
-      What is stored now. The rules are in conf/demo-rules.yaml. Ctrl-C ends both.
+      What is stored now. The dashboard is at http://$2/; sign in with $token.
+
+The rules are in conf/demo-rules.yaml. Ctrl-C ends both.
 
 TEXT
 }

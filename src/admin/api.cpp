@@ -13,7 +13,9 @@
 
 #include "larder/admin/answer.hpp"
 #include "larder/admin/check_view.hpp"
+#include "larder/admin/dashboard.hpp"
 #include "larder/admin/endpoint.hpp"
+#include "larder/admin/entry_survey.hpp"
 #include "larder/admin/entry_view.hpp"
 #include "larder/admin/explain_order.hpp"
 #include "larder/admin/explanation_view.hpp"
@@ -21,6 +23,7 @@
 #include "larder/admin/metrics.hpp"
 #include "larder/admin/process_usage.hpp"
 #include "larder/admin/purge_order.hpp"
+#include "larder/admin/purge_preview.hpp"
 #include "larder/admin/remote_reader.hpp"
 #include "larder/admin/request_body.hpp"
 #include "larder/admin/statistics.hpp"
@@ -38,11 +41,14 @@ using policy::SelectorKind;
 using Now = std::chrono::system_clock::time_point;
 
 void reply_with(net::ReplySink& reply, Answer answer, Now now) {
-  const auto lines = fmt::format(
-      "HTTP/1.1 {} {}\r\nDate: {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n"
-      "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n{}",
-      answer.status, http::reason_phrase(answer.status), http::format_http_date(now), answer.content_type,
-      answer.body.size(), answer.more_lines);
+  // A 304 has no content, and would say of that of the 200 what is not so.
+  const auto content = answer.status == 304 ? std::string()
+                                            : fmt::format("Content-Type: {}\r\nContent-Length: {}\r\n",
+                                                          answer.content_type, answer.body.size());
+  const auto lines =
+      fmt::format("HTTP/1.1 {} {}\r\nDate: {}\r\n{}Cache-Control: {}\r\nX-Content-Type-Options: nosniff\r\n{}",
+                  answer.status, http::reason_phrase(answer.status), http::format_http_date(now), content,
+                  answer.cache_control, answer.more_lines);
   auto body = std::make_unique<const std::string>(std::move(answer.body));
   const auto* const kept = body.get();
   reply.whole(
@@ -79,16 +85,6 @@ Answer bad_key() {
                  "/api/cache/keys, percent-encoded where it is no URI text");
 }
 
-// Past its retention it is of no use to anyone; it goes with the next sweep.
-bool is_expired(const store::StoredResponse& stored, policy::TimePoint now) {
-  using std::chrono::seconds;
-  const auto lifetime = stored.lifetime();
-  // In seconds, as the difference of two far-off times does not fit into the clock's own unit.
-  const auto kept = std::chrono::floor<seconds>(now).time_since_epoch() -
-                    std::chrono::floor<seconds>(lifetime.response_time).time_since_epoch();
-  return kept >= lifetime.retention(stored.has_validator());
-}
-
 }  // namespace
 
 struct Api::Impl {
@@ -114,7 +110,10 @@ struct Api::Impl {
   Awaitable<Answer> show(std::string raw_key);
   Awaitable<Answer> remove(std::string raw_key);
   Awaitable<Answer> explain(std::shared_ptr<const ExplainOrder> order);
+  Awaitable<Answer> purge_ordered(net::Exchange& exchange, Endpoint endpoint, std::string argument);
   Awaitable<Answer> purge(std::vector<Selector> selectors, std::optional<bool> found);
+  Awaitable<Answer> preview(Selector selector);
+  Awaitable<Answer> busiest(ListOrder order);
   Awaitable<Json> variants(std::vector<std::string> keys);
   Awaitable<void> list_remote(ListOrder order, KeyPage& page, std::optional<Cursor>& next);
   Awaitable<void> mark_remote(KeyPage& page);
@@ -159,6 +158,7 @@ net::Awaitable<Answer> Api::Impl::respond(net::Exchange& exchange) {
     auto answered = co_await values.respond(exchange);
     co_return answered;
   }
+  if (auto page = dashboard_answer(request.method, request.path(), request.fields)) co_return std::move(*page);
   const auto to = route(request.method, request.path());
   if (const auto access = judge(request, to.endpoint); access != Access::granted) {
     if (access == Access::wrong) {
@@ -170,7 +170,6 @@ net::Awaitable<Answer> Api::Impl::respond(net::Exchange& exchange) {
   if (!to.has_method) co_return wrong_method(request.method, to.allow);
 
   std::string argument(to.argument);
-  std::vector<Selector> selectors;
   switch (*to.endpoint) {
     case Endpoint::health:
       co_return health();
@@ -201,20 +200,6 @@ net::Awaitable<Answer> Api::Impl::respond(net::Exchange& exchange) {
       auto shown = co_await show(std::move(argument));
       co_return shown;
     }
-    case Endpoint::invalidate_type: {
-      auto order = type_order(argument, *context.shared.rules);
-      if (auto* const wrong = std::get_if<Answer>(&order)) co_return std::move(*wrong);
-      selectors.push_back(std::get<Selector>(std::move(order)));
-      break;
-    }
-    case Endpoint::invalidate_pattern: {
-      auto body = co_await read_body(exchange, max_order_body);
-      if (auto* const wrong = std::get_if<Answer>(&body)) co_return std::move(*wrong);
-      auto order = parse_purge_order(std::get<std::string>(body));
-      if (auto* const wrong = std::get_if<Answer>(&order)) co_return std::move(*wrong);
-      selectors.push_back(std::get<Selector>(std::move(order)));
-      break;
-    }
     case Endpoint::explain: {
       auto body = co_await read_body(exchange, max_order_body);
       if (auto* const wrong = std::get_if<Answer>(&body)) co_return std::move(*wrong);
@@ -229,14 +214,45 @@ net::Awaitable<Answer> Api::Impl::respond(net::Exchange& exchange) {
       const auto report = co_await context.reload();
       co_return to_answer(report, proxy::wall_clock());
     }
+    case Endpoint::invalidate_type:
+    case Endpoint::invalidate_pattern:
     case Endpoint::clear_all:
-      if (request.query() == "kv=true" && context.values != nullptr) {
-        std::string every_namespace;
-        (void)co_await context.values->flush(std::move(every_namespace));
-      }
-      selectors.push_back({SelectorKind::all, {}});
       break;
   }
+  auto purged = co_await purge_ordered(exchange, *to.endpoint, std::move(argument));
+  co_return purged;
+}
+
+// One of the endpoints that purge. `argument` is the type, where it names one.
+net::Awaitable<Answer> Api::Impl::purge_ordered(net::Exchange& exchange, Endpoint endpoint, std::string argument) {
+  PurgeOrder order;
+  if (endpoint == Endpoint::invalidate_type) {
+    auto selector = type_order(argument, *context.shared.rules);
+    if (auto* const wrong = std::get_if<Answer>(&selector)) co_return std::move(*wrong);
+    order.selector = std::get<Selector>(std::move(selector));
+  }
+  const auto body = co_await read_body(exchange, max_order_body);
+  if (const auto* const wrong = std::get_if<Answer>(&body)) co_return *wrong;
+  const auto& text = std::get<std::string>(body);
+  if (endpoint == Endpoint::invalidate_pattern) {
+    auto parsed = parse_purge_order(text);
+    if (auto* const wrong = std::get_if<Answer>(&parsed)) co_return std::move(*wrong);
+    order = std::get<PurgeOrder>(std::move(parsed));
+  } else {
+    const auto parsed = parse_dry_run(text);
+    if (const auto* const wrong = std::get_if<Answer>(&parsed)) co_return *wrong;
+    order.dry_run = std::get<bool>(parsed);
+  }
+  if (order.dry_run) {
+    auto counted = co_await preview(std::move(order.selector));
+    co_return counted;
+  }
+  if (endpoint == Endpoint::clear_all && exchange.request.query() == "kv=true" && context.values != nullptr) {
+    std::string every_namespace;
+    (void)co_await context.values->flush(std::move(every_namespace));
+  }
+  std::vector<Selector> selectors;
+  selectors.push_back(std::move(order.selector));
   const std::optional<bool> found;
   auto purged = co_await purge(std::move(selectors), found);
   co_return purged;
@@ -313,6 +329,10 @@ net::Awaitable<Answer> Api::Impl::keys(std::string query) {
   auto parsed = parse_list_order(query);
   if (auto* const wrong = std::get_if<Answer>(&parsed)) co_return std::move(*wrong);
   const auto order = std::get<ListOrder>(std::move(parsed));
+  if (order.by_hits) {
+    auto listing = co_await busiest(order);
+    co_return listing;
+  }
   const auto now = proxy::wall_clock();
   KeyPage page;
   std::optional<Cursor> next;
@@ -444,6 +464,32 @@ net::Awaitable<Answer> Api::Impl::purge(std::vector<Selector> selectors, std::op
   report.pending = log.pending_count();
   report.journalled = context.shared.bus != nullptr && context.shared.bus->state().journalled > 0;
   co_return success(to_json(report), proxy::wall_clock());
+}
+
+// What a purge would take. Nothing is purged.
+net::Awaitable<Answer> Api::Impl::preview(Selector selector) {
+  PurgePreview counted(std::move(selector));
+  EntrySurvey survey(context.shared.memory);
+  auto reach = RemoteReach::not_configured;
+  if (reader) reach = reads_redis() ? RemoteReach::read : RemoteReach::unreadable;
+  auto* const remote = reach == RemoteReach::read ? &*reader : nullptr;
+  const bool is_complete = co_await survey.look_through(counted, remote);
+  if (remote != nullptr && !reads_redis()) reach = RemoteReach::unreadable;
+  co_return success(counted.to_json(is_complete, reach), proxy::wall_clock());
+}
+
+net::Awaitable<Answer> Api::Impl::busiest(ListOrder order) {
+  EntrySurvey survey(context.shared.memory);
+  auto pattern = order.pattern;
+  auto found = co_await survey.busiest(std::move(pattern), order.limit);
+  auto reach = RemoteReach::not_configured;
+  if (reader) reach = reads_redis() ? RemoteReach::read : RemoteReach::unreadable;
+  if (reach == RemoteReach::read) co_await mark_remote(found.page);
+  const auto now = proxy::wall_clock();
+  auto json = to_json(found.page, std::nullopt, reach, now);
+  json["examined"] = found.examined;
+  json["complete"] = found.is_complete;
+  co_return success(json, now);
 }
 
 }  // namespace larder::admin

@@ -26,7 +26,7 @@ constexpr std::array<Row, 13> rows{{
     {Endpoint::metrics, "/metrics", "/metrics", "GET, HEAD"},
     {Endpoint::stats, "/api/cache/stats", "/api/cache/stats", "GET, HEAD"},
     {Endpoint::series, "/api/cache/series", "/api/cache/series", "GET, HEAD"},
-    {Endpoint::keys, "/api/cache/keys", "/api/cache/keys?pattern=&limit=&cursor=", "GET, HEAD"},
+    {Endpoint::keys, "/api/cache/keys", "/api/cache/keys?pattern=&limit=&cursor=&sort=", "GET, HEAD"},
     {Endpoint::entry, "/api/cache/entry/", "/api/cache/entry/{key}", "GET, HEAD, DELETE"},
     {Endpoint::invalidate_type, "/api/cache/invalidate/", "/api/cache/invalidate/{type}", "POST"},
     {Endpoint::invalidate_pattern, "/api/cache/invalidate-pattern", "/api/cache/invalidate-pattern", "POST"},
@@ -74,6 +74,7 @@ bool is_open(Endpoint endpoint) noexcept { return endpoint == Endpoint::health |
 Answer unknown_path(std::string_view path) {
   auto endpoints = Json::array();
   for (const auto& row : rows) endpoints.push_back(fmt::format("{} {}", row.allow, row.shown));
+  endpoints.push_back("GET, HEAD /");
   for (auto& endpoint : value_endpoints()) endpoints.push_back(std::move(endpoint));
   return failure(404, "unknown_path",
                  fmt::format("there is no {} here; see \"endpoints\" for what there is", path.substr(0, 256)),

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <chrono>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -40,6 +41,13 @@ std::optional<Answer> set(ListOrder& order, std::string_view name, std::string v
     const auto limit = parse_digits(value);
     if (!limit || *limit == 0 || *limit > ListOrder::max_limit) return bad_limit(value);
     order.limit = static_cast<std::size_t>(*limit);
+  } else if (name == "sort") {
+    if (value != "hits") {
+      return failure(
+          400, "bad_sort",
+          fmt::format("sort={} is not known; right would be hits, or none for no order", value.substr(0, 64)));
+    }
+    order.by_hits = true;
   } else {
     const auto cursor = parse_cursor(value);
     if (!cursor) {
@@ -53,7 +61,7 @@ std::optional<Answer> set(ListOrder& order, std::string_view name, std::string v
   return std::nullopt;
 }
 
-constexpr std::array<std::string_view, 3> parameter_names{"pattern", "limit", "cursor"};
+constexpr std::array<std::string_view, 4> parameter_names{"pattern", "limit", "cursor", "sort"};
 
 }  // namespace
 
@@ -80,8 +88,9 @@ std::variant<ListOrder, Answer> parse_list_order(std::string_view query) {
     const auto name = parameter.substr(0, equals);
     const auto known = std::ranges::find(parameter_names, name);
     if (known == parameter_names.end()) {
-      return failure(400, "unknown_parameter",
-                     fmt::format("there is no parameter {}; known are pattern, limit and cursor", name.substr(0, 64)));
+      return failure(
+          400, "unknown_parameter",
+          fmt::format("there is no parameter {}; known are pattern, limit, cursor and sort", name.substr(0, 64)));
     }
     auto& is_repeated = seen[static_cast<std::size_t>(known - parameter_names.begin())];
     if (std::exchange(is_repeated, true)) {
@@ -96,7 +105,19 @@ std::variant<ListOrder, Answer> parse_list_order(std::string_view query) {
     if (value->empty()) continue;
     if (auto wrong = set(order, name, std::move(*value))) return std::move(*wrong);
   }
+  if (order.by_hits && order.cursor != Cursor{}) {
+    return failure(400, "bad_cursor", "sort=hits has one page; leave cursor out, and raise limit for more");
+  }
   return order;
+}
+
+bool is_expired(const store::StoredResponse& stored, policy::TimePoint now) {
+  using std::chrono::seconds;
+  const auto lifetime = stored.lifetime();
+  // In seconds, as the difference of two far-off times does not fit into the clock's own unit.
+  const auto kept = std::chrono::floor<seconds>(now).time_since_epoch() -
+                    std::chrono::floor<seconds>(lifetime.response_time).time_since_epoch();
+  return kept >= lifetime.retention(stored.has_validator());
 }
 
 KeyRow row_of(const store::MemoryEntry& entry) {

@@ -17,7 +17,7 @@ using policy::SelectorKind;
 
 constexpr std::string_view right_order =
     R"(right would be one of {"pattern":"cache:search:*"}, {"tag":"product:42"}, {"path":"/api/products/**"} and )"
-    R"({"key":"cache:user:profile:42"})";
+    R"({"key":"cache:user:profile:42"}, with "dry_run":true to count only)";
 constexpr int max_depth = 4;
 
 Answer bad_order(std::string_view name, std::string_view what) {
@@ -78,9 +78,11 @@ std::variant<Selector, Answer> selector_of(std::string_view name, std::string va
   return Selector{name == "key" ? SelectorKind::key : SelectorKind::glob, std::move(value)};
 }
 
-}  // namespace
+constexpr const char* not_json = "the body is not JSON in UTF-8";
+constexpr const char* dry_run_is_no_boolean = "\"dry_run\" is not true or false";
 
-std::variant<Selector, Answer> parse_purge_order(std::string_view body) {
+// A JSON object of few levels without repeated members, or what is wrong.
+std::variant<Json, const char*> parse_object(std::string_view body) {
   bool is_too_deep = false;
   std::size_t members = 0;
   const Json::parser_callback_t watch = [&](int depth, Json::parse_event_t event, Json&) {
@@ -88,18 +90,60 @@ std::variant<Selector, Answer> parse_purge_order(std::string_view body) {
     if (event == Json::parse_event_t::key && depth == 1) ++members;
     return !is_too_deep;
   };
-  const auto order = Json::parse(body.begin(), body.end(), watch, false);
-  if (is_too_deep) return bad_order("bad_order", "the body is nested too deeply");
-  if (order.is_discarded()) return bad_order("bad_json", "the body is not JSON in UTF-8");
-  if (!order.is_object()) return bad_order("bad_order", "the body is not a JSON object");
-  if (members != 1) return bad_order("bad_order", fmt::format("the body has {} members, not one", members));
+  auto order = Json::parse(body.begin(), body.end(), watch, false);
+  if (is_too_deep) return "the body is nested too deeply";
+  if (order.is_discarded()) return not_json;
+  if (!order.is_object()) return "the body is not a JSON object";
+  // Of repeated members the parser keeps one, and which was meant nobody knows.
+  if (members != order.size()) return "a member of the body comes twice";
+  return order;
+}
+
+}  // namespace
+
+std::variant<PurgeOrder, Answer> parse_purge_order(std::string_view body) {
+  auto parsed = parse_object(body);
+  if (const auto* const wrong = std::get_if<const char*>(&parsed)) {
+    return bad_order(std::string_view(*wrong) == not_json ? "bad_json" : "bad_order", *wrong);
+  }
+  auto& order = std::get<Json>(parsed);
+  PurgeOrder result;
+  if (const auto dry_run = order.find("dry_run"); dry_run != order.end()) {
+    if (!dry_run->is_boolean()) return bad_order("bad_order", dry_run_is_no_boolean);
+    result.dry_run = dry_run->get<bool>();
+    order.erase("dry_run");
+  }
+  if (order.size() != 1) {
+    return bad_order("bad_order", fmt::format("the body has {} members that say what to purge, not one", order.size()));
+  }
   const auto& name = order.begin().key();
   if (name != "pattern" && name != "tag" && name != "path" && name != "key") {
     return bad_order("bad_order", fmt::format("there is no \"{}\"", name.substr(0, 64)));
   }
   const auto& value = order.begin().value();
   if (!value.is_string()) return bad_order("bad_order", fmt::format("\"{}\" is not a string", name));
-  return selector_of(name, value.get<std::string>());
+  auto selector = selector_of(name, value.get<std::string>());
+  if (auto* const wrong = std::get_if<Answer>(&selector)) return std::move(*wrong);
+  result.selector = std::get<Selector>(std::move(selector));
+  return result;
+}
+
+std::variant<bool, Answer> parse_dry_run(std::string_view body) {
+  constexpr std::string_view right = R"(right would be no body, or {"dry_run":true} to count only)";
+  if (body.empty()) return false;
+  const auto parsed = parse_object(body);
+  if (const auto* const wrong = std::get_if<const char*>(&parsed)) {
+    return failure(400, std::string_view(*wrong) == not_json ? "bad_json" : "bad_order",
+                   fmt::format("{}; {}", *wrong, right));
+  }
+  const auto& order = std::get<Json>(parsed);
+  if (order.empty()) return false;
+  const auto dry_run = order.find("dry_run");
+  if (dry_run == order.end() || order.size() != 1) {
+    return failure(400, "bad_order", fmt::format("the body has members that mean nothing here; {}", right));
+  }
+  if (!dry_run->is_boolean()) return failure(400, "bad_order", fmt::format("{}; {}", dry_run_is_no_boolean, right));
+  return dry_run->get<bool>();
 }
 
 std::variant<Selector, Answer> type_order(std::string_view raw_name, const policy::RuleSet& rules) {

@@ -138,7 +138,7 @@ class Fleet:
                       for memory in (None, "off")]
         self.commands = RedisClient(self.redis.port)
         self._writer = EntryWriter(self.redis.port)
-        self._admin = loopback.Client(self.nodes[0].admin_port)
+        self._admin = None
         self._keys = 0
         self._serial = b""
         self._live = None
@@ -184,6 +184,10 @@ class Fleet:
         self._serial = template.serial
         self._writer.write(template, range(0, self._keys, 10))
         self._check_sample()
+        # Anew each time: writing a million entries takes longer than a connection may be idle.
+        if self._admin:
+            self._admin.close()
+        self._admin = loopback.Client(self.nodes[0].admin_port)
 
     def _check_sample(self):
         client = loopback.Client(self.nodes[1].port)
@@ -224,7 +228,8 @@ class Fleet:
 
     def close(self):
         for server in (self._admin, *self.nodes, self.redis, self.origin):
-            server.close()
+            if server:
+                server.close()
 
 
 def measure(fleet, keys, purges, seconds):

@@ -17,6 +17,7 @@ struct Answer {
   std::string body;                                    ///< JSON and a line feed, unless content_type says otherwise
   std::string more_lines;                              ///< further header field lines, each with CRLF
   std::string_view content_type = "application/json";  ///< lives for ever
+  std::string_view cache_control = "no-store";         ///< lives for ever
 };
 
 /// JSON text of any value. Strings that are not UTF-8 (keys and targets hold any bytes) get U+FFFD in place of what is

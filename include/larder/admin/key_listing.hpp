@@ -34,11 +34,13 @@ struct ListOrder {
   static constexpr std::size_t max_pattern = 4096;  ///< bytes
 
   std::string pattern = "cache:*";  ///< key glob, as of policy::glob_match
+  bool by_hits = false;             ///< the busiest of memory, the busiest first, on one page
   std::size_t limit = default_limit;
   Cursor cursor;
 };
 
-/// Reads `pattern`, `limit` and `cursor` from a query. 400 for unknown and repeated parameters and impossible values.
+/// Reads `pattern`, `limit`, `cursor` and `sort` (which may be "hits") from a query. 400 for unknown and repeated
+/// parameters and impossible values.
 std::variant<ListOrder, Answer> parse_list_order(std::string_view query);
 
 /// One entry, whichever tier it was found in.
@@ -55,6 +57,8 @@ struct KeyRow {
   bool in_memory = false;
   bool in_redis = false;
 };
+/// True where a stored response is past its retention: it is of no use to anyone, and goes with the next sweep.
+bool is_expired(const store::StoredResponse& stored, policy::TimePoint now);
 KeyRow row_of(const store::MemoryEntry& entry);
 KeyRow row_of(const store::RecordSummary& summary);
 /// `age` and `ttl` in seconds; `ttl` is what is left of the freshness lifetime, negative once it is stale.

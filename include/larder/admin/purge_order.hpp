@@ -18,9 +18,20 @@ inline constexpr std::size_t max_order_body = 64UL << 10;
 /// Bytes of one selector's value: each entry of the cache is matched against it.
 inline constexpr std::size_t max_selector = 4096;
 
-/// Reads {"pattern":…}, {"tag":…}, {"path":…} or {"key":…}: exactly one member, a string. 400 says what is wrong. A
-/// path pattern is brought into the form that stored target URIs have (http::normalise_target).
-std::variant<policy::Selector, Answer> parse_purge_order(std::string_view body);
+/// What is to be purged, or only to be counted.
+struct PurgeOrder {
+  policy::Selector selector;
+  bool dry_run = false;
+};
+
+/// Reads {"pattern":…}, {"tag":…}, {"path":…} or {"key":…}: exactly one of them, a string, and perhaps "dry_run", true
+/// or false. 400 says what is wrong. A path pattern is brought into the form that stored target URIs have
+/// (http::normalise_target).
+std::variant<PurgeOrder, Answer> parse_purge_order(std::string_view body);
+
+/// The body of a purge whose selector is in its path: nothing, {} or {"dry_run":…}. True for a dry run. Anything else
+/// is 400, so that nothing is purged of which only a count was wanted.
+std::variant<bool, Answer> parse_dry_run(std::string_view body);
 
 /// The selector of a type, by its name as it stands in the path; 404 with the known types where the rules have none of
 /// that name.

@@ -227,6 +227,11 @@ class Node {
     }
   }
 
+  /// Hits of what put() has stored in memory under a key.
+  void use(const std::string& key, int times) {
+    for (int i = 0; i < times; ++i) CHECK(memory_.find("canonical of " + key, {}).stored);
+  }
+
   std::optional<redis::Reply> command(std::vector<std::string> arguments) {
     std::optional<redis::Reply> answered;
     bool is_done = false;
@@ -409,8 +414,8 @@ TEST_CASE("a reload, and another token") {
 TEST_CASE("everything else needs the token") {
   Node without(nullptr, "");
   Node with;
-  for (const std::string_view target :
-       {"/api/cache/stats", "/api/cache/keys", "/api/cache/entry/cache:x", "/nowhere", "/", "/api/cache/clear-all"}) {
+  for (const std::string_view target : {"/api/cache/stats", "/api/cache/keys", "/api/cache/entry/cache:x", "/nowhere",
+                                        "/dashboard", "/api/cache/clear-all"}) {
     CAPTURE(target);
     const auto refused = without.ask({.target = target, .authorization = "Bearer secret"});
     CHECK(refused.status() == 403);
@@ -429,7 +434,7 @@ TEST_CASE("everything else needs the token") {
 TEST_CASE("unknown paths and wrong methods") {
   Node node;
   CHECK(node.get("/nowhere").status() == 404);
-  CHECK(node.get("/nowhere").json()["endpoints"].size() == 21);
+  CHECK(node.get("/nowhere").json()["endpoints"].size() == 22);
   CHECK(node.ask({.method = "OPTIONS", .target = "*"}).status() == 404);
   const auto wrong = node.get("/api/cache/clear-all");
   CHECK(wrong.status() == 405);
@@ -541,9 +546,91 @@ TEST_CASE("purges: what is named is gone when the answer comes, and nothing else
   CHECK(node.post("/api/cache/invalidate/product", "").json()["clock"] > 0);
   CHECK(left() == 0);
   fill();
-  CHECK(node.post("/api/cache/clear-all", "ignored").status() == 200);
+  CHECK(node.post("/api/cache/clear-all", "").status() == 200);
   CHECK(left() == 0);
   CHECK(node.get("/api/cache/stats").json()["cache_stats"]["purges"] == 9);
+}
+
+TEST_CASE("the dashboard needs no token, and says what a browser may do with it") {
+  Node node(nullptr, "");
+  const auto page = node.ask({.target = "/", .authorization = ""});
+  CHECK(page.status() == 200);
+  CHECK(page.has_line("Content-Type: text/html; charset=utf-8"));
+  CHECK(page.has_line("Cache-Control: no-cache"));
+  CHECK(page.has_line("X-Content-Type-Options: nosniff"));
+  CHECK(page.has_line("Content-Length: " + std::to_string(page.body.size())));
+  CHECK(page.head.find("Content-Security-Policy: default-src 'none';") != std::string::npos);
+  CHECK(node.ask({.target = "/dashboard/dashboard.js", .authorization = ""}).status() == 200);
+  CHECK(node.ask({.method = "POST", .target = "/", .authorization = ""}).status() == 405);
+}
+
+TEST_CASE("dry runs tell what matches, and purge nothing") {
+  Node node;
+  node.put("cache:product:1", "/api/products/1?a=1");
+  node.put("cache:product:2", "/api/products/2");
+  node.put("cache:product:2", "/api/products/2", true, false, "accept: b");
+  node.put("cache:search:1", "/api/search");
+  struct Row {
+    std::string_view target;
+    std::string body;
+    std::size_t matches;
+  };
+  for (const auto& row :
+       std::vector<Row>{{"/api/cache/invalidate-pattern", R"({"pattern":"cache:search:*","dry_run":true})", 1},
+                        {"/api/cache/invalidate-pattern", R"({"tag":"tag:/api/products/2","dry_run":true})", 2},
+                        {"/api/cache/invalidate-pattern", R"({"path":"/api/products/*","dry_run":true})", 3},
+                        {"/api/cache/invalidate-pattern", R"({"key":"cache:product:2","dry_run":true})", 2},
+                        {"/api/cache/invalidate-pattern", R"({"tag":"nothing","dry_run":true})", 0},
+                        // put() gives every entry this type, whatever its key.
+                        {"/api/cache/invalidate/product", R"({"dry_run":true})", 4},
+                        {"/api/cache/invalidate/user", R"({"dry_run":true})", 0},
+                        {"/api/cache/clear-all", R"({"dry_run":true})", 4}}) {
+    CAPTURE(row.body);
+    const auto reply = node.post(row.target, row.body);
+    CHECK(reply.status() == 200);
+    const auto json = reply.json();
+    CHECK(json["dry_run"] == true);
+    CHECK(json["matches"] == row.matches);
+    CHECK(json["in_memory"] == row.matches);
+    CHECK(json["in_redis"] == 0);
+    CHECK(json["complete"] == true);
+    CHECK(json["redis"] == "not_configured");
+    CHECK(json["examples"].size() == row.matches);
+  }
+  CHECK(node.list_all("").size() == 4);
+  for (const std::string_view target : {"/api/cache/clear-all", "/api/cache/invalidate/product"}) {
+    CHECK(node.post(target, R"({"dry_run":"true"})").status() == 400);
+    CHECK(node.post(target, "dry_run").status() == 400);
+  }
+  CHECK(node.list_all("").size() == 4);
+  CHECK(node.post("/api/cache/invalidate-pattern", R"({"tag":"tag:/api/products/2","dry_run":false})").status() == 200);
+  CHECK(node.list_all("").size() == 2);
+}
+
+TEST_CASE("many entries are counted in steps, and few are told as examples") {
+  Node node;
+  for (int i = 0; i < 1500; ++i) node.put("cache:product:" + std::to_string(i), "/p/" + std::to_string(i));
+  const auto json = node.post("/api/cache/invalidate-pattern", R"({"path":"/p/*","dry_run":true})").json();
+  CHECK(json["matches"] == 1500);
+  CHECK(json["complete"] == true);
+  CHECK(json["examples"].size() == 20);
+}
+
+TEST_CASE("the busiest keys come first") {
+  Node node;
+  for (int i = 0; i < 30; ++i) {
+    node.put("cache:product:" + std::to_string(i), "/p/" + std::to_string(i));
+    node.use("cache:product:" + std::to_string(i), (i * 7) % 30);
+  }
+  const auto json = node.get("/api/cache/keys?sort=hits&limit=5").json();
+  REQUIRE(json["keys"].size() == 5);
+  for (int i = 0; i < 5; ++i) CHECK(json["keys"][static_cast<std::size_t>(i)]["hits"] == 29 - i);
+  CHECK(json["cursor"].is_null());
+  CHECK(json["complete"] == true);
+  CHECK(json["examined"] == 30);
+  const auto few = node.get("/api/cache/keys?sort=hits&pattern=cache:product:2").json();
+  REQUIRE(few["keys"].size() == 1);
+  CHECK(few["keys"][0]["hits"] == 14);
 }
 
 TEST_CASE("bodies that are wrong purge nothing") {
@@ -608,6 +695,31 @@ TEST_CASE("both tiers: keys, entries and purges") {
     CHECK(node.list_all("pattern=cache:product:3").size() == 1);
     CHECK(node.list_all("pattern=*").size() == expected.size());
     CHECK(node.get("/api/cache/keys").json()["redis"] == "read");
+  }
+
+  SUBCASE("a dry run counts what is in either tier once, and purges nothing") {
+    std::size_t in_memory = 0;
+    std::size_t in_redis = 0;
+    for (const auto& name : expected) {
+      if (name.find(" memory") != std::string::npos) ++in_memory;
+      if (name.find(" redis") != std::string::npos) ++in_redis;
+    }
+    for (const auto* const body :
+         {R"({"pattern":"cache:product:*","dry_run":true})", R"({"path":"/*","dry_run":true})"}) {
+      const auto json = node.post("/api/cache/invalidate-pattern", body).json();
+      CHECK(json["matches"] == expected.size());
+      CHECK(json["in_memory"] == in_memory);
+      CHECK(json["in_redis"] == in_redis);
+      CHECK(json["complete"] == true);
+      CHECK(json["redis"] == "read");
+    }
+    CHECK(node.post("/api/cache/invalidate-pattern", R"({"key":"cache:product:3","dry_run":true})").json()["matches"] ==
+          1);
+    CHECK(node.list_all("limit=1000") == expected);
+    node.use("cache:product:1", 3);
+    const auto busiest = node.get("/api/cache/keys?sort=hits&limit=1").json();
+    CHECK(busiest["keys"][0]["key"] == "cache:product:1");
+    CHECK(busiest["redis"] == "read");
   }
 
   SUBCASE("pages are not much longer than asked for") {

@@ -60,6 +60,11 @@ TEST_CASE("parse_list_order: what is right") {
   }
 }
 
+TEST_CASE("parse_list_order: by hits") {
+  CHECK(std::get<ListOrder>(parse_list_order("sort=hits&limit=5&cursor=")).by_hits);
+  CHECK_FALSE(std::get<ListOrder>(parse_list_order("sort=")).by_hits);
+}
+
 TEST_CASE("parse_list_order: what is wrong") {
   struct Row {
     std::string query;
@@ -74,6 +79,9 @@ TEST_CASE("parse_list_order: what is wrong") {
                                           {"limit=%FF%FE", "bad_limit"},
                                           {"limit=1&limit=2", "repeated_parameter"},
                                           {"limits=5", "unknown_parameter"},
+                                          {"sort=age", "bad_sort"},
+                                          {"sort=hits&sort=hits", "repeated_parameter"},
+                                          {"sort=hits&cursor=m5", "bad_cursor"},
                                           {"=5", "unknown_parameter"},
                                           {"Limit=5", "unknown_parameter"},
                                           {"cursor=junk", "bad_cursor"},

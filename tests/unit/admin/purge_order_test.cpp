@@ -32,8 +32,59 @@ TEST_CASE("parse_purge_order: what is right") {
                         {R"({"path":"/api/\\*"})", {SelectorKind::path, "/api/\\*"}}}) {
     CAPTURE(row.body);
     const auto order = parse_purge_order(row.body);
-    REQUIRE(std::holds_alternative<Selector>(order));
-    CHECK(std::get<Selector>(order) == row.expected);
+    REQUIRE(std::holds_alternative<PurgeOrder>(order));
+    CHECK(std::get<PurgeOrder>(order).selector == row.expected);
+    CHECK_FALSE(std::get<PurgeOrder>(order).dry_run);
+  }
+}
+
+TEST_CASE("parse_purge_order: a dry run is asked for with true, and nothing else") {
+  for (const auto* const body : {R"({"tag":"a","dry_run":true})", R"({"dry_run":true,"tag":"a"})"}) {
+    const auto order = parse_purge_order(body);
+    REQUIRE(std::holds_alternative<PurgeOrder>(order));
+    CHECK(std::get<PurgeOrder>(order).dry_run);
+    CHECK(std::get<PurgeOrder>(order).selector == Selector{SelectorKind::tag, "a"});
+  }
+  CHECK_FALSE(std::get<PurgeOrder>(parse_purge_order(R"({"tag":"a","dry_run":false})")).dry_run);
+  for (const auto* const body :
+       {R"({"tag":"a","dry_run":"true"})", R"({"tag":"a","dry_run":1})", R"({"tag":"a","dry_run":null})",
+        R"({"tag":"a","dry_run":true,"dry_run":false})", R"({"dry_run":true})", R"({"tag":"a","Dry_run":true})",
+        R"({"tag":"a","path":"/a","dry_run":true})"}) {
+    CAPTURE(body);
+    const auto order = parse_purge_order(body);
+    REQUIRE(std::holds_alternative<Answer>(order));
+    CHECK(Json::parse(std::get<Answer>(order).body)["error"] == "bad_order");
+  }
+}
+
+TEST_CASE("parse_dry_run") {
+  for (const auto* const body : {"", "{}", " { } ", R"({"dry_run":false})"}) {
+    CAPTURE(body);
+    const auto parsed = parse_dry_run(body);
+    REQUIRE(std::holds_alternative<bool>(parsed));
+    CHECK_FALSE(std::get<bool>(parsed));
+  }
+  CHECK(std::get<bool>(parse_dry_run(R"({"dry_run":true})")));
+  struct Row {
+    std::string body;
+    std::string_view error;
+  };
+  for (const auto& row : std::vector<Row>{{" ", "bad_json"},
+                                          {"dry_run=true", "bad_json"},
+                                          {R"({"dry_run":true)", "bad_json"},
+                                          {R"(["dry_run"])", "bad_order"},
+                                          {"true", "bad_order"},
+                                          {std::string(60000, '['), "bad_order"},
+                                          {R"({"dry_run":"yes"})", "bad_order"},
+                                          {R"({"dry_run":true,"dry_run":false})", "bad_order"},
+                                          {R"({"dryrun":true})", "bad_order"},
+                                          {R"({"dry_run":true,"tag":"a"})", "bad_order"}}) {
+    CAPTURE(row.body.substr(0, 80));
+    const auto parsed = parse_dry_run(row.body);
+    REQUIRE(std::holds_alternative<Answer>(parsed));
+    const auto& answer = std::get<Answer>(parsed);
+    CHECK(answer.status == 400);
+    CHECK(Json::parse(answer.body)["error"] == row.error);
   }
 }
 
