@@ -1,5 +1,6 @@
 """A client over plain sockets: sends any bytes, reads exactly one response, pipelines, half-closes, breaks off."""
 
+import contextlib
 import socket
 
 from .http_message import (Disconnected, Reader, collect, head_bytes, pairs, read_response_head, response_pieces)
@@ -47,7 +48,10 @@ class Connection:
             lines.insert(0, ("Host", HOST))
         if body is not None and not names & {"content-length", "transfer-encoding"}:
             lines.append(("Content-Length", len(body)))
-        self.send(head_bytes(f"{method} {target} {version}", lines) + (body or b""))
+        # Who will not have the body may have answered and closed: then the answer is what there is to read.
+        refusal = (BrokenPipeError, ConnectionResetError) if body else ()
+        with contextlib.suppress(*refusal):
+            self.send(head_bytes(f"{method} {target} {version}", lines) + (body or b""))
 
     def chunk(self, data):
         self.send(b"%x\r\n%s\r\n" % (len(data), data))
