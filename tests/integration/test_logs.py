@@ -424,8 +424,8 @@ class GeneralLog(LogCase):
         path = os.path.join(self.proxy.directory, "larder.log")
         ports = self.start_with_log_file(path)
         os.rename(path, path + ".1")
-        ports.signal(signal.SIGUSR1)
-        ports.signal(signal.SIGTERM)
+        ports.send_signal(signal.SIGUSR1)
+        ports.send_signal(signal.SIGTERM)
         self.assertEqual(ports.wait(20), 0)
         with open(path, encoding="utf-8") as file:
             self.assertIn("stopped", file.read())
