@@ -34,7 +34,7 @@ struct CommandLine {
   Overrides overrides;
   ExplainArguments explain;
   std::string access_log;  ///< of `suggest`: a file, or "-"
-  std::string text;  ///< the help, or what is wrong with the command line
+  std::string text;        ///< the help, or what is wrong with the command line
 };
 
 /// Parses the arguments without the program's own name. Values are not looked into: load() checks them.

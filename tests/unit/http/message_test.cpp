@@ -10,11 +10,11 @@ TEST_CASE("methods are safe and idempotent as the RFC says, and case-sensitive")
     bool safe, idempotent;
   };
   const Case cases[] = {
-      {"GET", true, true},     {"HEAD", true, true},      {"OPTIONS", true, true}, {"TRACE", true, true},
-      {"PROPFIND", true, true}, {"REPORT", true, true}, {"SEARCH", true, true},
-      {"QUERY", true, true},   {"PUT", false, true},      {"DELETE", false, true}, {"POST", false, false},
-      {"PATCH", false, false}, {"get", false, false},     {"", false, false},      {"GETX", false, false},
-      {"PURGE", false, false}, {"CONNECT", false, false},
+      {"GET", true, true},       {"HEAD", true, true},    {"OPTIONS", true, true}, {"TRACE", true, true},
+      {"PROPFIND", true, true},  {"REPORT", true, true},  {"SEARCH", true, true},  {"QUERY", true, true},
+      {"PUT", false, true},      {"DELETE", false, true}, {"POST", false, false},  {"PATCH", false, false},
+      {"get", false, false},     {"", false, false},      {"GETX", false, false},  {"PURGE", false, false},
+      {"CONNECT", false, false},
   };
   for (const Case& c : cases) {
     CAPTURE(c.method);
