@@ -1,6 +1,6 @@
 #include "larder/admin/token.hpp"
 
-#include "larder/policy/namespaces.hpp"
+#include "larder/policy/digest.hpp"
 
 namespace larder::admin {
 
@@ -20,8 +20,7 @@ Access judge_access(http::FieldSpan fields, std::string_view configured) {
   if (configured.empty()) return Access::unset;
   const auto given = bearer_token(fields);
   if (!given) return Access::no_bearer;
-  const bool is_right = policy::equal_digests(policy::token_digest(*given), policy::token_digest(configured));
-  return is_right ? Access::granted : Access::wrong;
+  return policy::same_secret(*given, configured) ? Access::granted : Access::wrong;
 }
 
 }  // namespace larder::admin

@@ -323,7 +323,6 @@ Proxy::Awaitable<void> Proxy::pass(net::Exchange& exchange, TermsPtr terms, poli
   labels.outcome = policy::CacheOutcome::miss;
   labels.reason = why;
   labels.key = key;
-  labels.reason = why;
   labels.forward = forward_reason(why);
   if (response.error) {
     report_origin_error(request.method, request.target, response);

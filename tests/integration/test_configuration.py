@@ -3,9 +3,9 @@
 import os
 import re
 import socket
-import tempfile
 import unittest
 
+from .support.files_case import FilesCase
 from .support.integration_case import HOUR_RULES, IntegrationCase
 from .support.larder_process import REPOSITORY, run_program, settings
 from .support.origin import unused_port
@@ -56,18 +56,7 @@ RULES_FAULTS = [
 ]
 
 
-class Check(unittest.TestCase):
-    def setUp(self):
-        directory = tempfile.TemporaryDirectory(prefix="larder-check-")
-        self.addCleanup(directory.cleanup)
-        self.directory = directory.name
-
-    def write(self, name, text):
-        path = os.path.join(self.directory, name)
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text)
-        return path
-
+class Check(FilesCase):
     def assert_fault(self, ended, path, line, text):
         output = ended.stdout + ended.stderr
         self.assertNotEqual(ended.returncode, 0, output)

@@ -1,9 +1,9 @@
 """The tests of a rules file: `larder check` runs them."""
 
 import os
-import tempfile
 import unittest
 
+from .support.files_case import FilesCase
 from .support.integration_case import HOUR_RULES, IntegrationCase
 from .support.larder_process import REPOSITORY, run_program
 
@@ -17,18 +17,7 @@ routes:
 """
 
 
-class CheckedRules(unittest.TestCase):
-    def setUp(self):
-        directory = tempfile.TemporaryDirectory(prefix="larder-check-")
-        self.addCleanup(directory.cleanup)
-        self.directory = directory.name
-
-    def write(self, name, text):
-        path = os.path.join(self.directory, name)
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text)
-        return path
-
+class CheckedRules(FilesCase):
     def check(self, tests, rules=RULES):
         config = self.write("larder.yaml", "origin: { servers: [http://127.0.0.1:3000] }\nrules: rules.yaml\n")
         self.rules = self.write("rules.yaml", rules + "tests:\n" + tests)

@@ -4,9 +4,9 @@ import json
 import os
 import random
 import subprocess
-import tempfile
 import unittest
 
+from .support.files_case import FilesCase
 from .support.larder_process import PROGRAM, clean_environment, run_program
 from .support.waiting import DEADLINE
 
@@ -25,18 +25,7 @@ def combined(second, target, status=200, size=100, method="GET"):
             f'{status} {size} "-" "curl"\n')
 
 
-class Suggest(unittest.TestCase):
-    def setUp(self):
-        directory = tempfile.TemporaryDirectory(prefix="larder-suggest-")
-        self.addCleanup(directory.cleanup)
-        self.directory = directory.name
-
-    def write(self, name, text):
-        path = os.path.join(self.directory, name)
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text)
-        return path
-
+class Suggest(FilesCase):
     def suggest(self, log, *arguments, status=0):
         done = run_program("suggest", "--rules", self.write("rules.yaml", RULES), "--access-log",
                            self.write("access.log", log), *arguments)
