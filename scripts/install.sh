@@ -19,7 +19,7 @@ test_packages=(
   chromium chromium-driver # the dashboard
   systemd                  # its checks of the units
 )
-bench_packages=(libbenchmark-dev wrk nginx redis-server) # nginx is the origin
+bench_packages=(libbenchmark-dev wrk nginx redis-server strace) # nginx is the origin
 peer_packages=(haproxy varnish libnginx-mod-http-lua lua-nginx-redis)
 
 missing() {
