@@ -29,6 +29,7 @@
 #include "larder/admin/statistics.hpp"
 #include "larder/admin/token.hpp"
 #include "larder/admin/value_api.hpp"
+#include "larder/admin/warm_order.hpp"
 #include "larder/http/http_date.hpp"
 #include "larder/http/message.hpp"
 
@@ -110,6 +111,8 @@ struct Api::Impl {
   Awaitable<Answer> show(std::string raw_key);
   Awaitable<Answer> remove(std::string raw_key);
   Awaitable<Answer> explain(std::shared_ptr<const ExplainOrder> order);
+  Answer warm_state() const;
+  Awaitable<Answer> warm(WarmOrder order);
   Awaitable<Answer> purge_ordered(net::Exchange& exchange, Endpoint endpoint, std::string argument);
   Awaitable<Answer> purge(std::vector<Selector> selectors, std::optional<bool> found);
   Awaitable<Answer> preview(Selector selector);
@@ -209,6 +212,15 @@ net::Awaitable<Answer> Api::Impl::respond(net::Exchange& exchange) {
       auto explained = co_await explain(std::move(kept));
       co_return explained;
     }
+    case Endpoint::warm: {
+      if (request.method != "POST") co_return warm_state();
+      const auto body = co_await read_body(exchange, max_order_body);
+      if (const auto* const wrong = std::get_if<Answer>(&body)) co_return *wrong;
+      auto order = parse_warm_order(std::get<std::string>(body), context.shared.rules->warming);
+      if (auto* const wrong = std::get_if<Answer>(&order)) co_return std::move(*wrong);
+      auto warmed = co_await warm(std::get<WarmOrder>(std::move(order)));
+      co_return warmed;
+    }
     case Endpoint::reload: {
       if (!context.reload) co_return failure(404, "no_reload", "this process has nothing to reload");
       const auto report = co_await context.reload();
@@ -277,6 +289,28 @@ net::Awaitable<Answer> Api::Impl::explain(std::shared_ptr<const ExplainOrder> or
   co_return success(json, now);
 }
 
+Answer Api::Impl::warm_state() const {
+  return success({{"warm", to_json(context.warmer.state())}}, proxy::wall_clock());
+}
+
+net::Awaitable<Answer> Api::Impl::warm(WarmOrder order) {
+  const auto run = context.warmer.order(order);
+  if (!run) {
+    const auto state = context.warmer.state();
+    co_return failure(409, "already_running",
+                      "a run goes on, and there is never more than one; ask GET /api/cache/warm how far it is",
+                      {{"run", state.run ? to_json(*state.run) : Json(nullptr)}});
+  }
+  if (!order.wait) {
+    auto answer = success({{"run", to_json(*run)}}, proxy::wall_clock());
+    answer.status = 202;
+    co_return answer;
+  }
+  co_await context.warmer.ended();
+  const auto state = context.warmer.state();
+  co_return success({{"run", to_json(*state.run)}}, proxy::wall_clock());
+}
+
 Answer Api::Impl::health() const { return {.status = 200, .body = "{\"status\":\"healthy\"}\n", .more_lines = {}}; }
 
 Answer Api::Impl::ready() const {
@@ -292,6 +326,7 @@ Answer Api::Impl::ready() const {
 net::Awaitable<Statistics> Api::Impl::statistics() {
   auto statistics = co_await context.collector.collect();
   context.monitor.add_to(statistics);
+  if (auto warm = context.warmer.state(); !warm.tasks.empty()) statistics.warm = std::move(warm);
   co_return statistics;
 }
 
@@ -480,13 +515,17 @@ net::Awaitable<Answer> Api::Impl::preview(Selector selector) {
 
 net::Awaitable<Answer> Api::Impl::busiest(ListOrder order) {
   EntrySurvey survey(context.shared.memory);
-  auto pattern = order.pattern;
-  auto found = co_await survey.busiest(std::move(pattern), order.limit);
+  std::function<bool(const store::StoredResponse&)> takes = [pattern = order.pattern](const auto& stored) {
+    return policy::glob_match(pattern, stored.key());
+  };
+  const auto found = co_await survey.busiest(std::move(takes), order.limit);
+  KeyPage page;
+  for (const auto& entry : found.entries) page.add(row_of(entry));
   auto reach = RemoteReach::not_configured;
   if (reader) reach = reads_redis() ? RemoteReach::read : RemoteReach::unreadable;
-  if (reach == RemoteReach::read) co_await mark_remote(found.page);
+  if (reach == RemoteReach::read) co_await mark_remote(page);
   const auto now = proxy::wall_clock();
-  auto json = to_json(found.page, std::nullopt, reach, now);
+  auto json = to_json(page, std::nullopt, reach, now);
   json["examined"] = found.examined;
   json["complete"] = found.is_complete;
   co_return success(json, now);

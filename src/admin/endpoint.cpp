@@ -20,7 +20,7 @@ struct Row {
   std::string_view allow;
 };
 
-constexpr std::array<Row, 13> rows{{
+constexpr std::array<Row, 14> rows{{
     {Endpoint::health, "/health", "/health", "GET, HEAD"},
     {Endpoint::ready, "/ready", "/ready", "GET, HEAD"},
     {Endpoint::metrics, "/metrics", "/metrics", "GET, HEAD"},
@@ -33,6 +33,7 @@ constexpr std::array<Row, 13> rows{{
     {Endpoint::clear_all, "/api/cache/clear-all", "/api/cache/clear-all?kv=", "POST"},
     {Endpoint::checks, "/api/cache/checks", "/api/cache/checks", "GET, HEAD"},
     {Endpoint::explain, "/api/cache/explain", "/api/cache/explain", "POST"},
+    {Endpoint::warm, "/api/cache/warm", "/api/cache/warm", "GET, HEAD, POST"},
     {Endpoint::reload, "/api/cache/reload", "/api/cache/reload", "POST"},
 }};
 

@@ -55,15 +55,16 @@ net::Awaitable<bool> EntrySurvey::look_through(PurgePreview& preview, RemoteRead
   co_return is_complete;
 }
 
-net::Awaitable<BusiestKeys> EntrySurvey::busiest(std::string pattern, std::size_t limit) {
-  BusiestKeys result;
+net::Awaitable<BusiestEntries> EntrySurvey::busiest(std::function<bool(const store::StoredResponse&)> takes,
+                                                    std::size_t limit) {
+  BusiestEntries result;
   // A heap with the least busy of the busiest at its front.
-  std::vector<store::MemoryEntry> top;
+  auto& top = result.entries;
   const auto is_busier = [](const store::MemoryEntry& a, const store::MemoryEntry& b) { return a.hits > b.hits; };
   result.is_complete = co_await walk_memory([&](const store::MemoryEntry& entry) {
     ++result.examined;
     if (top.size() == limit && entry.hits <= top.front().hits) return true;
-    if (!policy::glob_match(pattern, entry.stored->key())) return true;
+    if (!takes(*entry.stored)) return true;
     if (top.size() == limit) {
       std::ranges::pop_heap(top, is_busier);
       top.pop_back();
@@ -73,7 +74,6 @@ net::Awaitable<BusiestKeys> EntrySurvey::busiest(std::string pattern, std::size_
     return true;
   });
   std::ranges::sort_heap(top, is_busier);
-  for (const auto& entry : top) result.page.add(row_of(entry));
   co_return result;
 }
 

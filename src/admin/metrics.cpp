@@ -395,6 +395,34 @@ void add_values(Page& page, const Statistics& statistics) {
   }
 }
 
+void add_warming(Page& page, const Statistics& statistics) {
+  if (!statistics.warm) return;
+  const auto& warm = *statistics.warm;
+  page.gauge("larder_warm_running", "1 while a warming run goes on, else 0.").add({}, warm.is_running() ? 1 : 0);
+  auto& runs = page.counter("larder_warm_runs_total", "Warming runs, by what began them.");
+  for (std::size_t i = 0; i < warm.runs.size(); ++i) {
+    runs.add({{"trigger", std::string(to_string(static_cast<WarmTrigger>(i)))}}, warm.runs[i]);
+  }
+  auto& requests = page.counter("larder_warm_requests_total", "Requests of warming runs, by how they ended.");
+  for (std::size_t i = 0; i < warm.ends.size(); ++i) {
+    requests.add({{"end", std::string(proxy::to_string(static_cast<proxy::Warmed>(i)))}}, warm.ends[i]);
+  }
+  auto& executions = page.counter("larder_warm_task_executions_total", "Runs of a warm task.");
+  auto& successes = page.counter("larder_warm_task_successes_total", "Runs after which all that it names was warm.");
+  auto& failures = page.counter("larder_warm_task_failures_total", "Runs after which something that it names was not.");
+  auto& last_run = page.gauge("larder_warm_task_last_run_timestamp_seconds", "When the task ran last, since 1970.");
+  auto& last_success =
+      page.gauge("larder_warm_task_last_success_timestamp_seconds", "When it last ended well, since 1970.");
+  for (const auto& task : warm.tasks) {
+    const Labels labels{{"task", task.name}, {"critical", task.is_critical ? "true" : "false"}};
+    executions.add(labels, task.execution_count);
+    successes.add(labels, task.success_count);
+    failures.add(labels, task.failure_count);
+    if (task.last_run) last_run.add(labels, seconds_of(task.last_run->time_since_epoch()));
+    if (task.last_success) last_success.add(labels, seconds_of(task.last_success->time_since_epoch()));
+  }
+}
+
 void add_process(Page& page, const Statistics& statistics) {
   const auto& sessions = statistics.sessions;
   page.gauge("larder_client_connections", "Open connections of clients.").add({}, sessions.open);
@@ -447,6 +475,7 @@ std::string metrics_text(const Statistics& statistics) {
   add_limits(page, statistics);
   add_checks(page, statistics);
   add_values(page, statistics);
+  add_warming(page, statistics);
   add_process(page, statistics);
   return std::move(page).text();
 }

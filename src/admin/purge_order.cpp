@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "larder/admin/endpoint.hpp"
+#include "larder/admin/json_object.hpp"
 #include "larder/http/target.hpp"
 
 namespace larder::admin {
@@ -18,7 +19,6 @@ using policy::SelectorKind;
 constexpr std::string_view right_order =
     R"(right would be one of {"pattern":"cache:search:*"}, {"tag":"product:42"}, {"path":"/api/products/**"} and )"
     R"({"key":"cache:user:profile:42"}, with "dry_run":true to count only)";
-constexpr int max_depth = 4;
 
 Answer bad_order(std::string_view name, std::string_view what) {
   return failure(400, name, fmt::format("{}; {}", what, right_order));
@@ -78,34 +78,13 @@ std::variant<Selector, Answer> selector_of(std::string_view name, std::string va
   return Selector{name == "key" ? SelectorKind::key : SelectorKind::glob, std::move(value)};
 }
 
-constexpr const char* not_json = "the body is not JSON in UTF-8";
 constexpr const char* dry_run_is_no_boolean = "\"dry_run\" is not true or false";
-
-// A JSON object of few levels without repeated members, or what is wrong.
-std::variant<Json, const char*> parse_object(std::string_view body) {
-  bool is_too_deep = false;
-  std::size_t members = 0;
-  const Json::parser_callback_t watch = [&](int depth, Json::parse_event_t event, Json&) {
-    if (depth > max_depth) is_too_deep = true;
-    if (event == Json::parse_event_t::key && depth == 1) ++members;
-    return !is_too_deep;
-  };
-  auto order = Json::parse(body.begin(), body.end(), watch, false);
-  if (is_too_deep) return "the body is nested too deeply";
-  if (order.is_discarded()) return not_json;
-  if (!order.is_object()) return "the body is not a JSON object";
-  // Of repeated members the parser keeps one, and which was meant nobody knows.
-  if (members != order.size()) return "a member of the body comes twice";
-  return order;
-}
 
 }  // namespace
 
 std::variant<PurgeOrder, Answer> parse_purge_order(std::string_view body) {
   auto parsed = parse_object(body);
-  if (const auto* const wrong = std::get_if<const char*>(&parsed)) {
-    return bad_order(std::string_view(*wrong) == not_json ? "bad_json" : "bad_order", *wrong);
-  }
+  if (const auto* const wrong = std::get_if<NoObject>(&parsed)) return bad_order(wrong->name, wrong->what);
   auto& order = std::get<Json>(parsed);
   PurgeOrder result;
   if (const auto dry_run = order.find("dry_run"); dry_run != order.end()) {
@@ -132,9 +111,8 @@ std::variant<bool, Answer> parse_dry_run(std::string_view body) {
   constexpr std::string_view right = R"(right would be no body, or {"dry_run":true} to count only)";
   if (body.empty()) return false;
   const auto parsed = parse_object(body);
-  if (const auto* const wrong = std::get_if<const char*>(&parsed)) {
-    return failure(400, std::string_view(*wrong) == not_json ? "bad_json" : "bad_order",
-                   fmt::format("{}; {}", *wrong, right));
+  if (const auto* const wrong = std::get_if<NoObject>(&parsed)) {
+    return failure(400, wrong->name, fmt::format("{}; {}", wrong->what, right));
   }
   const auto& order = std::get<Json>(parsed);
   if (order.empty()) return false;

@@ -376,6 +376,7 @@ Json to_json(const Statistics& statistics, std::chrono::system_clock::time_point
   stats["workers"] = workers_json(statistics.workers);
   stats["latency"] = latencies_json(statistics.recent);
   stats["alerts"] = alerts_json(statistics);
+  stats["warm"] = statistics.warm ? to_json(*statistics.warm) : Json(nullptr);
   stats["types"] = types_json(statistics);
   stats["routes"] = routes_json(statistics);
   stats["top_routes"] = top_routes_json(statistics);

@@ -238,6 +238,7 @@ struct Server::Impl {
                                                           .redis_is_in_use = [this] { return redis_is_in_use(); },
                                                           .version = std::move(version),
                                                           .budgets = [this] { return budgets(); }});
+    warmer = std::make_unique<admin::Warmer>(background->proxy());
     monitor = std::make_unique<admin::Monitor>(background->context(), background->wheel(), *collector, settings.watch);
     if (settings.admin) {
       api = std::make_unique<admin::Api>(admin::ApiContext{.token = settings.admin_token,
@@ -246,6 +247,7 @@ struct Server::Impl {
                                                            .values = values.get(),
                                                            .collector = *collector,
                                                            .monitor = *monitor,
+                                                           .warmer = *warmer,
                                                            .watch = settings.watch,
                                                            .is_ready = [this] { return ready.load(); },
                                                            .default_host = shown(listening),
@@ -321,6 +323,8 @@ struct Server::Impl {
     if (present.reload_on_change) {
       if (source.file) files.push_back(*source.file);
       if (!present.rules_file.empty()) files.push_back(present.rules_file);
+      const auto& urls = present.rules->warming.files;
+      files.insert(files.end(), urls.begin(), urls.end());
     }
     file_watch.watch(files);
   }
@@ -402,6 +406,7 @@ struct Server::Impl {
     }
     asio::post(background->context(), [this, rules = present.rules, token = present.admin_token] {
       shared.rules = rules;
+      warmer->adopt(rules);
       if (api) api->set_token(token);
     });
     watch_files();
@@ -435,6 +440,7 @@ struct Server::Impl {
     file_watch.watch({});
     if (successor) successor->close();
     kept_sockets = {};
+    asio::post(background->context(), [this] { warmer->stop(); });
     for (auto& worker : workers) worker->drain(queued, present.shutdown_idle_grace);
     // The successor answers there from now on.
     if (successor && successor->has_taken_over()) background->drain(queued, present.shutdown_idle_grace);
@@ -593,6 +599,7 @@ struct Server::Impl {
   std::unique_ptr<Worker> background;
   std::unique_ptr<proxy::Values> values;  ///< on the background worker's thread; null where it is off
   std::unique_ptr<admin::Collector> collector;
+  std::unique_ptr<admin::Warmer> warmer;
   std::unique_ptr<admin::Monitor> monitor;
   std::unique_ptr<admin::Api> api;
   std::vector<std::unique_ptr<Worker>> workers;
@@ -615,7 +622,10 @@ void Server::run() {
   std::thread encoding_thread(run_loop, std::ref(self.encoding_context), "the encoding thread");
   if (self.settings.admin || !self.settings.watch.alerts.empty()) self.monitor->start();
   const auto stop = [&] {
-    asio::post(self.background->context(), [&] { self.monitor->stop(); });
+    asio::post(self.background->context(), [&] {
+      self.warmer->stop();
+      self.monitor->stop();
+    });
     for (auto& worker : self.workers) worker->stop();
     if (self.access_log) self.access_log->stop();
     if (self.values) asio::post(self.background->context(), [&] { self.values->stop(); });
@@ -640,6 +650,7 @@ void Server::run() {
   }
   self.background->accept();
   for (auto& worker : self.workers) worker->accept();
+  self.warmer->start();
   self.ready = true;
   self.wait_for_signals();
   self.wait_for_predecessor();

@@ -319,7 +319,8 @@ class Loader {
             "give one that can; a path in a file is meant from that file's folder");
       return;
     }
-    settings_.rules = read_rules(*text, settings_.rules_file, environment_, ttl, loaded_.faults, loaded_.warnings);
+    settings_.rules =
+        read_rules(*text, settings_.rules_file, environment_, files_, ttl, loaded_.faults, loaded_.warnings);
   }
 
   const Overrides& overrides_;
@@ -380,6 +381,8 @@ std::string report(const Loaded& loaded) {
   if (loaded.failed_tests.empty()) {
     out += "ok: " + plural(rules.types.size(), "type") + ", " + plural(rules.routes.size(), "route");
     if (!rules.tests.empty()) out += ", " + plural(rules.tests.size(), "test");
+    const auto& warm = rules.warming.tasks;
+    if (!warm.empty()) out += ", " + plural(warm.size(), "warm task");
     out += "\n";
   }
   return out;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "larder/config/values.hpp"
+#include "larder/http/field_list.hpp"
 
 namespace larder::config {
 
@@ -86,6 +87,19 @@ std::vector<const TreeNode*> NodeReader::texts(const TreeNode& node, const std::
     fault(node, where + ": " + written(node) + " is not a list", "write a list of texts: [a, b]");
   }
   return out;
+}
+
+std::vector<std::pair<std::string, std::string>> NodeReader::read_headers(const TreeNode& node,
+                                                                          const std::string& where) {
+  std::vector<std::pair<std::string, std::string>> fields;
+  if (!expect_mapping(node, where, "write { Name: value, Other: [value, value] }")) return fields;
+  for (std::size_t i = 0; i < node.keys.size(); ++i) {
+    if (node.items[i].broken) continue;
+    for (const auto* value : texts(node.items[i], where + "." + node.keys[i].text)) {
+      fields.emplace_back(node.keys[i].text, http::trim_ows(value->text));
+    }
+  }
+  return fields;
 }
 
 }  // namespace larder::config

@@ -95,23 +95,12 @@ class RuleTestReader : private NodeReader {
       if (const auto* method = usable(node.find("method"))) request.method = method->text;
       if (const auto* target = usable(node.find("target"))) request.target = target->text;
       if (const auto* host = usable(node.find("host"))) request.host = host->text;
-      if (const auto* headers = usable(node.find("headers"))) request.fields = read_fields(*headers, where);
+      if (const auto* headers = usable(node.find("headers")))
+        request.fields = read_headers(*headers, where + ".headers");
     }
     if (!request.target.empty()) return request;
     fault(node, where + ": " + written(node) + " is not a method and a target", std::string(right_request));
     return std::nullopt;
-  }
-
-  RuleTest::Fields read_fields(const TreeNode& node, const std::string& where) {
-    RuleTest::Fields fields;
-    if (!expect_mapping(node, where + ".headers", "write { Name: value, Other: [value, value] }")) return fields;
-    for (std::size_t i = 0; i < node.keys.size(); ++i) {
-      if (node.items[i].broken) continue;
-      for (const auto* value : texts(node.items[i], where + ".headers." + node.keys[i].text)) {
-        fields.emplace_back(node.keys[i].text, http::trim_ows(value->text));
-      }
-    }
-    return fields;
   }
 
   void read_response(const TreeNode& node, RuleTest& test) {
@@ -127,7 +116,7 @@ class RuleTestReader : private NodeReader {
         test.status = static_cast<int>(*code);
       }
     }
-    if (const auto* headers = usable(node.find("headers"))) test.fields = read_fields(*headers, "response");
+    if (const auto* headers = usable(node.find("headers"))) test.fields = read_headers(*headers, "response.headers");
   }
 
   // Not for lists and mappings.

@@ -14,6 +14,7 @@
 #include "larder/config/node_reader.hpp"
 #include "larder/config/rule_tests.hpp"
 #include "larder/config/values.hpp"
+#include "larder/config/warm_reader.hpp"
 #include "larder/http/message.hpp"
 #include "larder/http/target.hpp"
 #include "larder/http/token.hpp"
@@ -29,10 +30,10 @@ using policy::Template;
 
 constexpr auto none = std::string_view::npos;
 
-constexpr std::array<std::string_view, 14> top_keys{"mode",       "verify",   "compared_fields", "failed_writes",
-                                                    "defaults",   "types",    "routes",          "client_directives",
-                                                    "set_cookie", "s_maxage", "no_vary_search",  "targeted_fields",
-                                                    "namespaces", "tests"};
+constexpr std::array<std::string_view, 15> top_keys{
+    "mode",           "verify",          "compared_fields",   "failed_writes", "defaults",
+    "types",          "routes",          "client_directives", "set_cookie",    "s_maxage",
+    "no_vary_search", "targeted_fields", "namespaces",        "tests",         "warm"};
 constexpr std::array<std::string_view, 3> default_keys{"ttl", "stale_while_revalidate", "stale_if_error"};
 constexpr std::array<std::string_view, 4> type_keys{"ttl", "stale_while_revalidate", "stale_if_error", "priority"};
 constexpr std::array<std::string_view, 2> verify_keys{"share", "credentials"};
@@ -102,9 +103,10 @@ std::string without_variables(const Template& text) {
 
 class RulesReader : private NodeReader {
  public:
-  RulesReader(const std::string& file, std::optional<Seconds> default_ttl, std::vector<Fault>& faults,
-              std::vector<Fault>& warnings)
-      : NodeReader(file, faults), warnings_(warnings) {
+  /// What is read from other files is appended to `read_besides`.
+  RulesReader(const std::string& file, std::optional<Seconds> default_ttl, const FileReader& files,
+              std::vector<Fault>& faults, std::vector<Fault>& warnings, std::string& read_besides)
+      : NodeReader(file, faults), files_(files), warnings_(warnings), read_besides_(read_besides) {
     defaults_.ttl = default_ttl;
   }
 
@@ -132,6 +134,9 @@ class RulesReader : private NodeReader {
     }
     if (const auto* node = usable(root.find("tests"))) {
       read_rule_tests(*node, file(), type_names(), all_faults(), rules_.tests);
+    }
+    if (const auto* node = usable(root.find("warm"))) {
+      read_warming(*node, file(), files_, all_faults(), rules_, read_besides_);
     }
     warn_of_hidden_routes();
     return std::move(rules_);
@@ -659,7 +664,9 @@ class RulesReader : private NodeReader {
     }
   }
 
+  const FileReader& files_;
   std::vector<Fault>& warnings_;
+  std::string& read_besides_;
   policy::RuleSet rules_;
   bool may_store_explicit_set_cookie_ = true;
   bool s_maxage_allows_stale_ = false;
@@ -672,12 +679,15 @@ class RulesReader : private NodeReader {
 };
 
 // Two readings of rules are of the same rules where these are equal; the environment does not change.
-std::string fingerprint_of(std::string_view text, const std::string& file, std::optional<policy::Seconds> default_ttl) {
+std::string fingerprint_of(std::string_view text, const std::string& file, std::optional<policy::Seconds> default_ttl,
+                           std::string_view read_besides) {
   std::string all = file;
   all += '\0';
   all += default_ttl ? std::to_string(default_ttl->count()) : std::string("none");
   all += '\0';
   all += text;
+  all += '\0';
+  all += read_besides;
   return policy::md5_hex(all);
 }
 
@@ -697,19 +707,21 @@ std::vector<RulesKeys> rules_keys() {
                               list("routes[].query", query_keys),
                               list("routes[].purge[]", purge_keys)};
   for (auto& section : rule_test_keys()) keys.push_back(std::move(section));
+  for (auto& section : warm_keys()) keys.push_back(std::move(section));
   return keys;
 }
 
 std::shared_ptr<const policy::RuleSet> read_rules(std::string_view text, const std::string& file,
-                                                  const Environment& environment,
+                                                  const Environment& environment, const FileReader& files,
                                                   std::optional<policy::Seconds> default_ttl,
                                                   std::vector<Fault>& faults, std::vector<Fault>& warnings) {
   const auto before = faults.size();
   const auto root = read_document(text, file, environment, faults);
   if (!root) return nullptr;
-  auto rules = RulesReader(file, default_ttl, faults, warnings).read(*root);
+  std::string read_besides;
+  auto rules = RulesReader(file, default_ttl, files, faults, warnings, read_besides).read(*root);
   if (faults.size() != before) return nullptr;
-  rules.fingerprint = fingerprint_of(text, file, default_ttl);
+  rules.fingerprint = fingerprint_of(text, file, default_ttl, read_besides);
   policy::number_routes(rules);
   return std::make_shared<const policy::RuleSet>(std::move(rules));
 }
@@ -729,7 +741,7 @@ std::shared_ptr<const policy::RuleSet> built_in_rules(std::optional<policy::Seco
   route.match_text = "GET /**";
   route.file = "built-in rules";
   rules->routes.push_back(std::move(route));
-  rules->fingerprint = fingerprint_of({}, {}, default_ttl);
+  rules->fingerprint = fingerprint_of({}, {}, default_ttl, {});
   policy::number_routes(*rules);
   return rules;
 }

@@ -602,4 +602,13 @@ std::vector<std::string> selecting_names(std::string_view stored_encoding) {
   return names;
 }
 
+http::FieldList selecting_request(std::string_view stored_encoding) {
+  http::FieldList fields;
+  Decoder decoder(stored_encoding);
+  while (const auto field = decoder.next()) {
+    if (field->present) fields.add(field->name, field->value);
+  }
+  return fields;
+}
+
 }  // namespace larder::policy

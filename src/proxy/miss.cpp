@@ -248,6 +248,8 @@ Proxy::Awaitable<void> Proxy::lead(net::Exchange* exchange, TransactionPtr trans
     if (is_of_use(leading) || !is_first) break;
     leading.response = {};
   }
+  transaction->fetched.status = leading.response.head.status;
+  transaction->fetched.error = leading.response.error;
   if (serve_stale_on_error(leading) || report_error(leading) || serve_freshened(leading)) co_return;
   co_await deliver(std::move(shared_leading));
 }
@@ -470,6 +472,7 @@ bool Proxy::serve_freshened(Leading& leading) {
   const auto answer = response_fields(response.head, via_.of(response.head.version), leading.response_time);
   const auto freshened =
       freshen(*leading.transaction, answer, leading.fill->stamp(), leading.request_time, leading.response_time);
+  leading.transaction->fetched.not_stored = freshened.reason;
   if (freshened.reason != policy::NotStored::none) leading.leadership.decline();
   serve(leading, freshened.stored, policy::CacheOutcome::revalidated, {});
   return true;
@@ -500,6 +503,7 @@ policy::NotStored Proxy::judge(Leading& leading) const {
 Proxy::Labels Proxy::decline(Leading& leading, policy::NotStored reason) {
   const auto& t = *leading.transaction;
   count(&t.route(), reason);
+  leading.transaction->fetched.not_stored = reason;
   leading.leadership.decline();
   if (leading.is_listed) {
     shared_.fills.remember_unstorable(t.key.canonical, leading.response_time + shared_.cache.unstorable_memory);
@@ -564,7 +568,9 @@ store::Append Proxy::append(Leading& leading, std::string_view& rest) {
   if (appended == store::Append::kept || std::exchange(leading.is_unstored, true)) return appended;
   // What there was no room for now may be stored another time.
   const bool is_large = !leading.fill->is_over_budget();
-  count(&leading.transaction->route(), is_large ? policy::NotStored::too_large : policy::NotStored::fill_budget);
+  const auto reason = is_large ? policy::NotStored::too_large : policy::NotStored::fill_budget;
+  count(&leading.transaction->route(), reason);
+  leading.transaction->fetched.not_stored = reason;
   leading.leadership.leave();
   if (is_large) {
     shared_.fills.remember_unstorable(leading.transaction->key.canonical,
@@ -597,6 +603,7 @@ Proxy::Awaitable<void> Proxy::pump(std::shared_ptr<Leading> leading) {
         response.fault = connection.fault();
         report_origin_error(t.method, t.target, response);
         count(&t.route(), policy::NotStored::incomplete);
+        leading->transaction->fetched.error = response.error;
         leadership.fail(502);
         co_return;
       }
@@ -630,7 +637,7 @@ void Proxy::finish_fill(Leading& leading) {
     parts.body = std::move(body);
     remember_credentials(t, parts.key);
     stored = store::StoredResponse::make(std::move(parts));
-    (void)keep(t, stored, fill->stamp());
+    leading.transaction->fetched.not_stored = keep(t, stored, fill->stamp());
     supersede(t, *stored);
   }
   leading.leadership.complete(std::move(stored), leading.response.lease.connection().trailers());

@@ -91,6 +91,13 @@ bool Proxy::is_alive(const store::StoredResponse& stored) const {
   return shared_.log.alive_since(stored.subject(), stored.stamp().sequence) == store::Liveness::alive;
 }
 
+// Is every purge of the fleet known here, so that what others fetch is of use? `current`: as far as Redis was asked.
+bool Proxy::may_join(bool current) const noexcept {
+  if (!current) return false;
+  return shared_.bus == nullptr ? !shared_.is_doubled.load(std::memory_order_relaxed)
+                                : shared_.bus->trust() == Trust::whole;
+}
+
 // May what is stale be served because the origin failed? (RFC 5861 §4)
 bool Proxy::may_serve_on_error(const Transaction& transaction, policy::TimePoint now) const {
   const auto& t = transaction;
@@ -279,8 +286,7 @@ Proxy::Awaitable<void> Proxy::get(net::Exchange& exchange, TransactionPtr transa
     if (current) current = co_await remote_->confirm_clock(t.redis_until);
   }
   t.may_ask_redis = current && remote_ != nullptr && !t.found_in_redis;
-  t.may_join = current && (shared_.bus == nullptr ? !shared_.is_doubled.load(std::memory_order_relaxed)
-                                                  : shared_.bus->trust() == Trust::whole);
+  t.may_join = may_join(current);
   // The plain look-up has counted the hit already, except where there was none.
   auto found = find_in_memory(t, shared_.coherence == Coherence::strict || !t.varied_keys.empty());
   if (found.stored && (!current || !is_trusted(*found.stored, wall_clock()))) {

@@ -27,7 +27,7 @@ class Site {
     std::vector<config::Fault> faults;
     std::vector<config::Fault> warnings;
     rules_ = config::read_rules("types: { default: { ttl: 1h } }\nroutes:\n  - match: GET /**\n    cache: default\n",
-                                "footprint", {}, std::nullopt, faults, warnings);
+                                "footprint", {}, {}, std::nullopt, faults, warnings);
     if (!rules_) throw std::runtime_error("the benchmark's rules have faults");
   }
 

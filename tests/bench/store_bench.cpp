@@ -20,7 +20,7 @@ struct Site {
   explicit Site(const std::string& text) {
     std::vector<config::Fault> faults;
     std::vector<config::Fault> warnings;
-    rules = config::read_rules(text, "bench", {}, std::nullopt, faults, warnings);
+    rules = config::read_rules(text, "bench", {}, {}, std::nullopt, faults, warnings);
     if (!rules) throw std::runtime_error("the benchmark's rules have faults");
     request.method = "GET";
     request.scheme = "http";

@@ -45,7 +45,7 @@ class CheckedRules(FilesCase):
     def test_the_ones_in_conf_hold(self):
         done = run_program("check", "--config", os.path.join(REPOSITORY, "conf", "larder.yaml"))
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-        self.assertRegex(done.stdout, r"^ok: 5 types, \d+ routes, \d+ tests\n$")
+        self.assertRegex(done.stdout, r"^ok: 5 types, \d+ routes, \d+ tests, 1 warm task\n$")
 
 
 class ServedAllTheSame(IntegrationCase):

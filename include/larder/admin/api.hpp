@@ -9,6 +9,7 @@
 #include "larder/admin/monitor.hpp"
 #include "larder/admin/parameters.hpp"
 #include "larder/admin/reload_report.hpp"
+#include "larder/admin/warmer.hpp"
 #include "larder/net/exchange.hpp"
 #include "larder/proxy/proxy.hpp"
 #include "larder/proxy/values.hpp"
@@ -23,6 +24,7 @@ struct ApiContext {
   proxy::Values* values = nullptr;  ///< the key-value store, of that thread too; null where it is off
   Collector& collector;
   const Monitor& monitor;
+  Warmer& warmer;                               ///< of that thread too
   const WatchParameters& watch;                 ///< who may read /metrics
   std::function<bool()> is_ready;               ///< false while starting or draining
   std::string default_host{};                   ///< of requests that are explained and name none: where clients connect

@@ -23,6 +23,7 @@ enum class Endpoint : unsigned char {
   invalidate_pattern,  ///< POST /api/cache/invalidate-pattern
   clear_all,           ///< POST /api/cache/clear-all
   explain,             ///< POST /api/cache/explain
+  warm,                ///< GET or POST /api/cache/warm
   reload               ///< POST /api/cache/reload
 };
 

@@ -16,10 +16,10 @@
 namespace larder::admin {
 
 /// The entries of memory with the most hits.
-struct BusiestKeys {
-  KeyPage page;              ///< the busiest first
-  std::size_t examined = 0;  ///< entries that were looked at
-  bool is_complete = false;  ///< false where time ran out first
+struct BusiestEntries {
+  std::vector<store::MemoryEntry> entries;  ///< the busiest first
+  std::size_t examined = 0;                 ///< entries that were looked at
+  bool is_complete = false;                 ///< false where time ran out first
 };
 
 /// Used on the thread of the API. What is handed in outlives it.
@@ -31,8 +31,8 @@ class EntrySurvey {
   /// Redis is not to be asked. True where all of it was seen.
   net::Awaitable<bool> look_through(PurgePreview& preview, RemoteReader* reader);
 
-  /// Of the keys in memory that match the glob, the `limit` with the most hits.
-  net::Awaitable<BusiestKeys> busiest(std::string pattern, std::size_t limit);
+  /// Of the entries in memory that `takes` returns true for, the `limit` with the most hits.
+  net::Awaitable<BusiestEntries> busiest(std::function<bool(const store::StoredResponse&)> takes, std::size_t limit);
 
  private:
   /// Visits live entries that are not expired until `visit` returns false; false where time ran out first.

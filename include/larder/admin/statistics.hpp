@@ -14,6 +14,7 @@
 #include "larder/admin/answer.hpp"
 #include "larder/admin/process_usage.hpp"
 #include "larder/admin/value_counters.hpp"
+#include "larder/admin/warm_state.hpp"
 #include "larder/admin/worker_poll.hpp"
 #include "larder/net/client_session.hpp"
 #include "larder/policy/outcome.hpp"
@@ -178,6 +179,7 @@ struct Statistics {
   std::vector<AlertState> alerts;                      ///< in the order of the configuration
   std::optional<WebhookState> webhook;                 ///< empty where none is configured
   std::map<std::string, proxy::CheckTotals> checks{};  ///< of shadow mode and verification, by route
+  std::optional<WarmState> warm{};                     ///< empty where the rules have no warm tasks
   std::optional<ValueTotals> values{};                 ///< empty where the key-value store is off
 };
 
@@ -195,6 +197,7 @@ struct Statistics {
 /// `top_routes`: up to 10 of `routes`, the busiest first, each with "requests", and "miss_reasons" (why nothing was
 /// reused) and "not_stored_reasons" as [{"reason","count"}], the most frequent first.
 /// `alerts`: [{"name","when","active","value","since","begun"}].
+/// `warm`: to_json(WarmState); null where the rules have no warm tasks.
 /// `origin`: {"servers":[{"server","open","idle","waiting","paused"}],"requests","connects","connect_failures",
 /// "reused","retries"}; `workers`: [{"responsive","loop_delay_ms"}], the first is that of the admin API itself.
 Json to_json(const Statistics& statistics, std::chrono::system_clock::time_point now);

@@ -13,6 +13,9 @@ namespace larder::config {
 /// Looks up an environment variable; empty optional where it is not set. An argument, so that tests need set none.
 using Environment = std::function<std::optional<std::string>(std::string_view name)>;
 
+/// Reads a whole file; on error empty and `error` says why. An argument, so that tests need no files.
+using FileReader = std::function<std::optional<std::string>(const std::string& path, std::string& error)>;
+
 /// One value of a document.
 struct TreeNode {
   enum class Kind : unsigned char {

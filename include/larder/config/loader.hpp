@@ -28,9 +28,6 @@ struct Overrides {
   bool serves = true;  ///< false: nothing is served, so no origin need be given
 };
 
-/// Reads a whole file; on error empty and `error` says why. An argument, so that tests need no files.
-using FileReader = std::function<std::optional<std::string>(const std::string& path, std::string& error)>;
-
 /// Reads a regular file of at most 4 MiB.
 std::optional<std::string> read_file(const std::string& path, std::string& error);
 
@@ -51,7 +48,7 @@ Loaded load(const std::optional<std::string>& config_path, const Overrides& over
             const FileReader& files = read_file);
 
 /// What `larder check` prints: each fault and warning on a line ("file:line: what is wrong, what would be right"), then
-/// each failed test ("file:line: test NAME: expected X, got Y"), and "ok: N types, M routes, K tests" where there is
+/// each failed test ("file:line: test NAME: expected X, got Y"), and "ok: N types, M routes, K tests, L warm tasks" where there is
 /// none.
 std::string report(const Loaded& loaded);
 

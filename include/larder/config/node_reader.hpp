@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "larder/config/document.hpp"
@@ -32,6 +33,8 @@ class NodeReader {
   std::optional<policy::Seconds> read_seconds(const TreeNode& node, const std::string& where);
   /// One text or a list of texts.
   std::vector<const TreeNode*> texts(const TreeNode& node, const std::string& where);
+  /// `headers:`: names and values, one for each line of the message; not whether they can be those of one.
+  std::vector<std::pair<std::string, std::string>> read_headers(const TreeNode& node, const std::string& where);
 
   [[nodiscard]] const std::string& file() const noexcept { return file_; }
   [[nodiscard]] std::size_t fault_count() const noexcept { return faults_.size(); }

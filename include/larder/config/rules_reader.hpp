@@ -14,9 +14,9 @@ namespace larder::config {
 
 /// Reads a rules file. `default_ttl` stands in for `defaults.ttl` where the file gives none. All faults are appended to
 /// `faults`, and what is legal but cannot be meant (a route that an earlier one hides) to `warnings`. Null where there
-/// was a fault.
+/// was a fault. `files` reads the files that it names.
 std::shared_ptr<const policy::RuleSet> read_rules(std::string_view text, const std::string& file,
-                                                  const Environment& environment,
+                                                  const Environment& environment, const FileReader& files,
                                                   std::optional<policy::Seconds> default_ttl,
                                                   std::vector<Fault>& faults, std::vector<Fault>& warnings);
 

@@ -1,9 +1,9 @@
 #pragma once
 // What the cache has to do with a request, before anything is looked up. Pure.
 #include <cstdint>
-#include <optional>
 
 #include "larder/http/message.hpp"
+#include "larder/policy/normal_request.hpp"
 #include "larder/policy/outcome.hpp"
 #include "larder/policy/rules.hpp"
 
@@ -20,14 +20,6 @@ enum class Way : unsigned char {
   pass      ///< it goes to the origin, and the cache has no part in it
 };
 std::string_view to_string(Way way) noexcept;
-
-/// What a request head alone does not say.
-struct RequestTraits {
-  bool has_body = false;
-  std::optional<std::uint64_t> body_length;  ///< where the client said it
-  bool expects_continue = false;
-  bool asks_for_upgrade = false;  ///< http::asks_for_upgrade(), which looks at fields that are hop-by-hop
-};
 
 /// Where a request goes, and why.
 struct Admission {

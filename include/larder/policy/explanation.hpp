@@ -7,7 +7,6 @@
 #include <string>
 #include <string_view>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "larder/http/message.hpp"
@@ -15,40 +14,12 @@
 #include "larder/policy/cache_control.hpp"
 #include "larder/policy/freshness.hpp"
 #include "larder/policy/invalidation.hpp"
+#include "larder/policy/normal_request.hpp"
 #include "larder/policy/outcome.hpp"
 #include "larder/policy/reuse.hpp"
 #include "larder/policy/rules.hpp"
 
 namespace larder::policy {
-
-/// A request as somebody asks about it.
-struct AskedRequest {
-  std::string method = "GET";
-  std::string target;      ///< as a client writes it: "/a?b", or with scheme and host
-  std::string host;        ///< where `fields` have no Host
-  http::FieldList fields;  ///< hop-by-hop fields may be among them
-  bool has_body = false;   ///< it has one, of the length that Content-Length says, if any
-};
-
-/// The same in the form in which the rules see it: normalised, with its end-to-end fields alone. Movable.
-class NormalRequest {
- public:
-  /// On error says what is wrong and what would be right.
-  static std::variant<NormalRequest, std::string> make(const AskedRequest& asked);
-  /// Views into this object.
-  [[nodiscard]] http::RequestHead head() const noexcept;
-  [[nodiscard]] const RequestTraits& traits() const noexcept { return traits_; }
-  [[nodiscard]] const std::string& asked_target() const noexcept { return asked_target_; }
-
- private:
-  std::string method_;
-  std::string asked_target_;
-  std::string target_;
-  std::string scheme_;
-  std::string authority_;
-  http::FieldList fields_;
-  RequestTraits traits_;
-};
 
 /// The response that the origin is supposed to give.
 struct AskedResponse {

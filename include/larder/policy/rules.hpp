@@ -15,6 +15,7 @@
 #include "larder/policy/namespaces.hpp"
 #include "larder/policy/rule_test.hpp"
 #include "larder/policy/selector.hpp"
+#include "larder/policy/warming.hpp"
 
 namespace larder::policy {
 
@@ -165,6 +166,7 @@ struct RuleSet {
   std::vector<std::string> compared_fields{"Content-Type", "Content-Language", "Location"};
   bool forward_targeted_fields = false;  ///< `targeted_fields: forward | remove` (RFC 9213)
   std::vector<RuleTest> tests;           ///< `tests:`, for `larder check`
+  Warming warming;                       ///< `warm:`
   std::string fingerprint;               ///< of the text they were read from; others for others
   /// Every route that was ever counted in this process, those of earlier rule sets too.
   std::vector<CountedRoute> counted;

@@ -81,4 +81,7 @@ std::string extended_selecting(std::string_view stored_encoding, const std::vect
 /// The names inside an encoding made by selecting_fields(). Foreign bytes give the names before the first fault.
 std::vector<std::string> selecting_names(std::string_view stored_encoding);
 
+/// A request that the encoding was made for: names and values of the selecting header fields that it had.
+http::FieldList selecting_request(std::string_view stored_encoding);
+
 }  // namespace larder::policy

@@ -11,6 +11,7 @@
 //     write          unsafe methods, and the purges they cause: write.cpp
 //     shadow         what the cache would have done, while the origin answers; and hits that are verified: check.cpp
 //     relay          what the cache has no part in: relay.cpp
+//   warm             a request that no client has made: warm.cpp
 //   inspect          what would happen to a request, for explanations: inspect.cpp
 #include <atomic>
 #include <memory>
@@ -24,6 +25,7 @@
 #include "larder/policy/admission.hpp"
 #include "larder/policy/cache_key.hpp"
 #include "larder/policy/extent.hpp"
+#include "larder/policy/normal_request.hpp"
 #include "larder/policy/reuse.hpp"
 #include "larder/policy/rules.hpp"
 #include "larder/proxy/answer_checks.hpp"
@@ -35,6 +37,7 @@
 #include "larder/proxy/purge_bus.hpp"
 #include "larder/proxy/remote_store.hpp"
 #include "larder/proxy/terms.hpp"
+#include "larder/proxy/warmed.hpp"
 #include "larder/store/decoded_bodies.hpp"
 #include "larder/store/fill_table.hpp"
 #include "larder/store/memory_store.hpp"
@@ -100,6 +103,11 @@ class Proxy {
   /// it now. `request`: with its end-to-end fields; what it points at outlives the call. Nothing is counted or stored.
   net::Awaitable<Inspection> inspect(TermsPtr terms, const http::RequestHead& request);
 
+  /// Sees to it that the answer to this request is stored, and that it is fresh for longer than `fresh_for` or was
+  /// fetched after `since`; fetches it where it is not. Nothing is counted as a use.
+  net::Awaitable<WarmResult> warm(std::shared_ptr<const policy::NormalRequest> request, policy::Seconds fresh_for,
+                                  policy::TimePoint since);
+
   [[nodiscard]] WorkerCounters& counters() noexcept { return counters_; }
   [[nodiscard]] RemoteStore* remote() noexcept { return remote_; }
   [[nodiscard]] net::OriginPool& origins() noexcept { return origins_; }
@@ -110,6 +118,13 @@ class Proxy {
  private:
   template <class T>
   using Awaitable = net::Awaitable<T>;
+
+  // What became of a fill.
+  struct FillEnd {
+    int status = 0;         ///< of the origin's answer
+    net::error_code error;  ///< there was none, or it was cut short
+    policy::NotStored not_stored = policy::NotStored::none;
+  };
 
   // A request on its way through the cache. Owns copies of what must outlive the client's session: a fill goes on when
   // its leader's client has gone.
@@ -138,6 +153,7 @@ class Proxy {
     bool may_ask_redis = false;                   ///< Redis has not been asked yet, and may be
     bool may_join = true;  ///< what others fetch is of use: every purge of the fleet is known here
     policy::NotReused reason = policy::NotReused::absent;
+    FillEnd fetched;  ///< what became of the fill that it has led
 
     [[nodiscard]] policy::PurgeSubject subject() const noexcept;
     [[nodiscard]] const policy::Route& route() const noexcept { return *match.route; }
@@ -238,6 +254,7 @@ class Proxy {
   bool serve_if_usable(net::Exchange& exchange, const TransactionPtr& transaction, const store::StoredPtr& stored,
                        std::string_view tier);
   [[nodiscard]] bool is_alive(const store::StoredResponse& stored) const;
+  [[nodiscard]] bool may_join(bool current) const noexcept;
   [[nodiscard]] bool may_serve_on_error(const Transaction& transaction, policy::TimePoint now) const;
   [[nodiscard]] bool is_confirmed_by(const store::StoredResponse& stored, http::FieldSpan answer_fields) const;
   [[nodiscard]] bool is_trusted(const store::StoredResponse& stored, policy::TimePoint now) const noexcept;
@@ -269,6 +286,12 @@ class Proxy {
                                     policy::TimePoint now);
   [[nodiscard]] TierFinding finding_of(const Transaction& transaction, std::string_view tier, store::Lookup found,
                                        bool is_trustworthy);
+
+  // warm.cpp
+  Awaitable<bool> lasts_for(TransactionPtr transaction, policy::Seconds fresh_for, policy::TimePoint since);
+  Awaitable<store::StoredPtr> fill_ahead(TransactionPtr transaction);
+  Awaitable<store::StoredPtr> read_to_end(store::FillReader& reader);
+  [[nodiscard]] WarmResult end_of_fill(Transaction& transaction, const store::StoredPtr& stored) const;
 
   // labels.cpp
   void append_labels(std::string& lines, const Terms& terms, const Labels& labels, const net::Exchange& exchange) const;

@@ -131,12 +131,14 @@ class Node {
                                             .started = proxy::wall_clock(),
                                             .redis_is_in_use = [this] { return remote_ && remote_->is_readable(); },
                                             .version = "test"});
+    warmer_ = std::make_unique<Warmer>(*proxy_);
     monitor_ = std::make_unique<Monitor>(io_, wheel_, *collector_, watch);
     api_ = std::make_unique<Api>(ApiContext{.token = std::move(token),
                                             .shared = shared_,
                                             .proxy = *proxy_,
                                             .collector = *collector_,
                                             .monitor = *monitor_,
+                                            .warmer = *warmer_,
                                             .watch = watch,
                                             .is_ready = [this] { return is_ready; },
                                             .is_draining = [this] { return is_draining; },
@@ -308,6 +310,7 @@ class Node {
   std::unique_ptr<proxy::RemoteStore> remote_;
   std::unique_ptr<proxy::Proxy> proxy_;
   std::unique_ptr<Collector> collector_;
+  std::unique_ptr<Warmer> warmer_;
   std::unique_ptr<Monitor> monitor_;
   std::unique_ptr<Api> api_;
 };
@@ -434,7 +437,7 @@ TEST_CASE("everything else needs the token") {
 TEST_CASE("unknown paths and wrong methods") {
   Node node;
   CHECK(node.get("/nowhere").status() == 404);
-  CHECK(node.get("/nowhere").json()["endpoints"].size() == 22);
+  CHECK(node.get("/nowhere").json()["endpoints"].size() == 23);
   CHECK(node.ask({.method = "OPTIONS", .target = "*"}).status() == 404);
   const auto wrong = node.get("/api/cache/clear-all");
   CHECK(wrong.status() == 405);

@@ -64,7 +64,7 @@ TEST_CASE("refusals name what there is") {
   CHECK(unknown.status == 404);
   const auto json = Json::parse(unknown.body);
   CHECK(json["error"] == "unknown_path");
-  CHECK(json["endpoints"].size() == 22);
+  CHECK(json["endpoints"].size() == 23);
   CHECK(json["endpoints"][6] == "GET, HEAD, DELETE /api/cache/entry/{key}");
   const auto wrong = wrong_method("PATCH", "GET, HEAD");
   CHECK(wrong.status == 405);

@@ -208,5 +208,34 @@ TEST_CASE("shadow mode, verification and the key-value store") {
   CHECK(has(text, "larder_kv_pending_changes 8"));
 }
 
+TEST_CASE("warming, by run, request and task") {
+  proxy::WorkerCounters counters(2);
+  auto statistics = statistics_of(one_typed_route(), counters);
+  CHECK(metrics_text(statistics).find("larder_warm") == std::string::npos);
+  auto& warm = statistics.warm.emplace();
+  warm.runs[static_cast<std::size_t>(WarmTrigger::purge)] = 2;
+  warm.ends[static_cast<std::size_t>(proxy::Warmed::stored)] = 7;
+  WarmTaskState task;
+  task.name = "a \"b\"\n";
+  task.is_critical = true;
+  task.execution_count = 3;
+  task.success_count = 2;
+  task.failure_count = 1;
+  task.last_run = std::chrono::system_clock::time_point(std::chrono::seconds(200));
+  warm.tasks.push_back(task);
+  auto text = metrics_text(statistics);
+  CHECK(has(text, "larder_warm_running 0"));
+  CHECK(has(text, "larder_warm_runs_total{trigger=\"purge\"} 2"));
+  CHECK(has(text, "larder_warm_requests_total{end=\"stored\"} 7"));
+  const std::string labels = R"({task="a \"b\"\n",critical="true"})";
+  CHECK(has(text, "larder_warm_task_executions_total" + labels + " 3"));
+  CHECK(has(text, "larder_warm_task_successes_total" + labels + " 2"));
+  CHECK(has(text, "larder_warm_task_failures_total" + labels + " 1"));
+  CHECK(has(text, "larder_warm_task_last_run_timestamp_seconds" + labels + " 200"));
+  CHECK(text.find("larder_warm_task_last_success_timestamp_seconds{") == std::string::npos);
+  warm.run.emplace();
+  CHECK(has(metrics_text(statistics), "larder_warm_running 1"));
+}
+
 }  // namespace
 }  // namespace larder::admin

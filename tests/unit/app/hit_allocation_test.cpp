@@ -124,7 +124,7 @@ struct Site {
     std::vector<config::Fault> faults;
     std::vector<config::Fault> warnings;
     const auto no_environment = [](std::string_view) { return std::optional<std::string>{}; };
-    shared.rules = config::read_rules(rules_text, "rules.yaml", no_environment, std::nullopt, faults, warnings);
+    shared.rules = config::read_rules(rules_text, "rules.yaml", no_environment, {}, std::nullopt, faults, warnings);
     REQUIRE(faults.empty());
     origin_parameters.servers = {origin.url()};
     counters = std::make_unique<proxy::WorkerCounters>(shared.rules->counted.size());

@@ -20,7 +20,7 @@ Got read(const std::string& tests) {
   Got got;
   got.rules = read_rules(
       "types: { t: { ttl: 5m } }\nroutes:\n  - match: GET /**\n    cache: t\ntests:\n" + tests, "r",
-      [](std::string_view) { return std::nullopt; }, std::nullopt, faults, warnings);
+      [](std::string_view) { return std::nullopt; }, {}, std::nullopt, faults, warnings);
   for (const auto& fault : faults) got.faults += format(fault) + "\n";
   return got;
 }

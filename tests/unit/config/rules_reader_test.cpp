@@ -27,7 +27,7 @@ Read read(std::string_view text, std::optional<Seconds> default_ttl = std::nullo
   const auto environment = [](std::string_view name) -> std::optional<std::string> {
     return name == "TENANT" ? std::optional<std::string>("t1") : std::nullopt;
   };
-  out.rules = read_rules(text, "rules.yaml", environment, default_ttl, out.faults, out.warnings);
+  out.rules = read_rules(text, "rules.yaml", environment, {}, default_ttl, out.faults, out.warnings);
   CHECK((out.rules != nullptr) == out.faults.empty());
   return out;
 }

@@ -147,6 +147,17 @@ TEST_CASE("the encoding is injective") {
   CHECK(selecting_names(two) == ab);
 }
 
+TEST_CASE("a request is made anew from its selecting fields") {
+  const Names names{"a", "accept-encoding", "b"};
+  const Fields request{{"Accept-Encoding", "x-gzip;q=1.0"}, {"B", "1"}, {"B", " 2"}, {"C", "3"}};
+  const auto encoding = selecting_fields(names, request);
+  const auto made = selecting_request(encoding);
+  CHECK(made.size() == 2);
+  CHECK(selecting_fields(names, made) == encoding);
+  CHECK(selecting_request("").empty());
+  CHECK(selecting_request("3:foo=9:1").empty());
+}
+
 TEST_CASE("foreign encodings match nothing and crash nothing") {
   const Fields request{{"foo", "1"}};
   for (const std::string bad :
