@@ -281,7 +281,7 @@ net::Awaitable<void> Warmer::Impl::run(std::vector<TaskPtr> chosen, WarmTrigger 
 
   const auto going = std::make_shared<Run>();
   going->tasks = std::move(chosen);
-  going->since = std::chrono::floor<std::chrono::milliseconds>(totals.run->began);
+  going->since = std::chrono::ceil<std::chrono::milliseconds>(totals.run->began);
   going->failed.resize(going->tasks.size());
   going->first_failure.resize(going->tasks.size());
   try {

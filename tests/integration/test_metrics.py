@@ -258,7 +258,9 @@ class Examples(MetricsCase):
             self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
 
     def test_the_rules_name_what_is_exported(self):
-        proxy = self.site(redis=self.redis(), settings="alerts: { rules: [ { name: low, when: hit_rate < 50 } ] }\n")
+        rules = RULES + "warm: { tasks: [ { top: 1 } ] }\n"
+        proxy = self.site(redis=self.redis(), rules=rules,
+                          settings="alerts: { rules: [ { name: low, when: hit_rate < 50 } ] }\n")
         exported = {re.split("[ {]", name)[0] for name in self.metrics(proxy)}
         with open(conf("prometheus-alerts.yaml"), encoding="utf-8") as file:
             rules = re.sub(r"#.*", "", file.read())
