@@ -42,6 +42,7 @@ net::Awaitable<Statistics> Collector::collect() {
                         .alerts = {},
                         .webhook = {}};
   statistics.workers = std::move(workers);
+  if (sources_.access_log != nullptr) statistics.access_log = sources_.access_log->totals();
   statistics.checks = shared.checks->totals();
   co_return statistics;
 }

@@ -443,6 +443,12 @@ void add_process(Page& page, const Statistics& statistics) {
     delays.add({{"worker", worker}}, seconds_of(statistics.workers[i].loop_delay));
     responsive.add({{"worker", worker}}, statistics.workers[i].has_answered ? 1 : 0);
   }
+  if (const auto& log = statistics.access_log) {
+    page.counter("larder_access_log_lines_total", "Lines of the access log, by what became of them.")
+        .add({{"result", "written"}}, log->written)
+        .add({{"result", "dropped"}}, log->dropped)
+        .add({{"result", "lost"}}, log->lost);
+  }
   auto& firing = page.gauge("larder_alert_active", "1 while the alert of the configuration is active, else 0.");
   auto& begun = page.counter("larder_alerts_begun_total", "How often the alert of the configuration has begun.");
   for (const auto& alert : statistics.alerts) {

@@ -49,6 +49,8 @@ Json types_json(const Statistics& statistics) {
 Json route_json(const policy::Route& route, const RequestTotals& totals) {
   Json row{{"match", route.match_text}, {"file", route.file}, {"line", route.line}, {"type", nullptr}};
   if (route.type) row["type"] = route.type->name;
+  row["mode"] = !route.caches() ? "off" : route.is_shadow ? "shadow" : "serve";
+  row["verify"] = route.verify_ppm / 10000.0;
   row.update(outcomes_json(totals.outcomes));
   return row;
 }
@@ -371,6 +373,11 @@ Json to_json(const Statistics& statistics, std::chrono::system_clock::time_point
   stats["budgets"] = Json::object();
   for (const auto& budget : statistics.budgets) {
     stats["budgets"][std::string(budget.name)] = {{"bytes", budget.bytes}, {"limit", budget.limit}};
+  }
+  stats["access_log"] = nullptr;
+  if (const auto& access_log = statistics.access_log) {
+    stats["access_log"] = {
+        {"written", access_log->written}, {"dropped", access_log->dropped}, {"lost", access_log->lost}};
   }
   stats["origin"] = origin_json(statistics.origin);
   stats["workers"] = workers_json(statistics.workers);

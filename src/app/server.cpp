@@ -237,7 +237,8 @@ struct Server::Impl {
                                                           .started = std::chrono::system_clock::now(),
                                                           .redis_is_in_use = [this] { return redis_is_in_use(); },
                                                           .version = std::move(version),
-                                                          .budgets = [this] { return budgets(); }});
+                                                          .budgets = [this] { return budgets(); },
+                                                          .access_log = access_log.get()});
     warmer = std::make_unique<admin::Warmer>(background->proxy());
     monitor = std::make_unique<admin::Monitor>(background->context(), background->wheel(), *collector, settings.watch);
     if (settings.admin) {

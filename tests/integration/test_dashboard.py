@@ -69,7 +69,8 @@ class DashboardCase(IntegrationCase):
 
     def start(self, **options):
         """A larder, and a browser at its dashboard."""
-        self.proxy = self.larder(self.site, rules=RULES, **options)
+        options.setdefault("rules", RULES)
+        self.proxy = self.larder(self.site, **options)
         self.browser = Browser()
         self.addCleanup(self.browser.close)
         self.browser.open(f"http://127.0.0.1:{self.proxy.admin_port}/")
@@ -331,15 +332,114 @@ class Hostile(DashboardCase):
         self.assertEqual(browser.console(), [])
 
 
+CHECKED = """
+types: { page: { ttl: 1h } }
+routes:
+  - match: GET /shadow/**
+    cache: page
+    mode: shadow
+  - match: GET /**
+    cache: page
+    verify: 100%
+namespaces: { session: 1h }
+"""
+
+
+class Steering(DashboardCase):
+    """What the page shows of warming and checks, and what it lets an operator do."""
+
+    def start_with(self, rules):
+        self.start(rules=rules)
+        self.sign_in()
+
+    def test_warming(self):
+        gate = self.gate()
+        self.site.on("/slow", lambda exchange: (gate.pass_through(), exchange.reply(200, body="x")))
+        self.site.answers("/bad", "no", status=503)
+        tasks = [{"name": ATTACK, "urls": ["/a", "/b"]}, {"name": "slow one", "url": "/slow"},
+                 {"name": "bad one", "url": "/bad", "critical": True}]
+        warm = json.dumps({"host": "h", "at_start": False, "tasks": tasks}).replace("${", "$${")
+        self.start_with(RULES + f"warm: {warm}\n")
+        browser = self.browser
+        self.assertEqual(browser.text("#warming-state"), "No run so far.")
+        browser.click("#warming-tasks button[data-focus='run slow one']")
+        browser.wait_for_text("#warming-state", "A run goes on: 0 of 1 requests done")
+        browser.wait_for("#warming-progress progress")
+        self.assertTrue(browser.run("return document.getElementById('warming-run').disabled"))
+        # One that was begun elsewhere meanwhile is told of, not begun twice.
+        self.assertEqual(self.proxy.admin("POST", "/api/cache/warm", {}).status, 409)
+        gate.open()
+        browser.wait_for_text("#warming-state", "The last run ended")
+        browser.click("#warming-run")
+        browser.wait_for_text("#warming-tasks", "/bad: error_status (503)")
+        browser.wait_for_text("#warming-tasks", ATTACK)
+        browser.wait_for_text("#alerts", "Warming: bad one")
+        self.assertEqual(self.site.count("/slow"), 1)
+        browser.click("#warming-force")
+        browser.click("#warming-tasks button[data-focus='run slow one']")
+        self.site.wait_for("/slow", count=2)
+        self.assertIsNone(browser.run("return window.attacked ?? null"))
+
+    def test_no_tasks(self):
+        self.start_with(RULES)
+        self.browser.wait_for_text("#warming-state", "The rules have no warm tasks.")
+        self.assertFalse(self.browser.visible("#warming-run"))
+        self.browser.wait_for_text("#checks-shadow", "No route is in shadow mode")
+
+    def test_checks(self):
+        bodies = iter(["one", "two", "three", "four"])
+        self.site.on("*", lambda exchange: exchange.reply(200, body=next(bodies)))
+        self.start_with(CHECKED)
+        for target in ("/shadow/1", "/shadow/1", "/live?" + ATTACK.replace("<", "%3C")):
+            self.proxy.get(target)
+        self.assert_outcome(self.proxy.get(target), "HIT")
+        browser = self.browser
+        browser.wait_for_text("#checks-shadow", "GET /shadow/**")
+        self.assertIn("rules.yaml:4", browser.text("#checks-shadow"))
+        browser.wait_for_text("#checks-verify", "GET /**")
+        self.assertIn("100 % of its hits", browser.text("#checks-verify"))
+        browser.wait_for_text("#checks-examples", "/live")
+        eventually(lambda: "body" in browser.text("#checks-examples"), "it says what differs")
+        self.assertIn("stale", browser.text("#checks-examples"))
+        self.assertIsNone(browser.run("return window.attacked ?? null"))
+        self.proxy.admin("POST", "/cache/set", {"key": "session:1", "value": "x"})
+        self.proxy.admin("GET", "/cache/get/session:1")
+        browser.wait_for_text("#namespaces", "session")
+
+    def test_a_reload(self):
+        self.start_with(RULES)
+        browser = self.browser
+        browser.click("#reload")
+        browser.wait_for_text("#reload-result", "nothing has changed")
+        self.proxy.write("rules.yaml", RULES.replace("search: { ttl: 1h }", "search: { ttl: 5m }"))
+        browser.click("#reload")
+        browser.wait_for_text("#reload-result", "what is new is in force")
+        self.assertIn("search", browser.text("#reload-result .chip"))
+        self.proxy.write("rules.yaml", RULES + f"  - match: 'GET {ATTACK[:40]}'\n    cache: page\n")
+        browser.click("#reload")
+        browser.wait_for_text("#reload-result", "has 1 fault; the one before goes on")
+        self.assertIn(f"rules.yaml:{RULES.count(chr(10)) + 1}", browser.text("#reload-result"))
+        self.assertIn("<img/src=x", browser.text("#reload-result"))
+        self.assertIsNone(browser.run("return window.attacked ?? null"))
+
+
 class Looks(DashboardCase):
     def test_sizes_and_schemes(self):
-        self.start()
+        tasks = [{"name": "a long name " * 10, "url": "/users/1", "critical": True, "after_purge": True}, {"top": 5}]
+        self.start(rules=RULES.replace("cache: page", "cache: page\n    verify: 100%") +
+                   f"warm: {json.dumps({'host': 'h', 'tasks': tasks})}\n")
         browser = self.browser
         self.fill("/users/1", "/a/" + "long" * 100)
         self.proxy.get("/users/1")
+        self.site.on("*", lambda exchange: exchange.reply(200, body="changed"))
+        self.proxy.get("/a/" + "long" * 100)
         self.check_view("login")
         self.sign_in()
         browser.wait_for("#keys-list table")
+        browser.wait_for("#checks-examples table")
+        browser.wait_for("#warming-tasks table")
+        browser.click("#reload")
+        browser.wait_for_text("#reload-result", "Reloaded")
         self.dry_run("type", "user")
         self.check_view("dashboard")
         browser.click('#keys-list button[data-focus="cache:user:1"]')

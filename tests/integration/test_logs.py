@@ -186,6 +186,8 @@ class AccessLog(LogCase):
     def test_off(self):
         self.proxy = self.larder(self.site, rules=RULES)
         self.proxy.get("/a")
+        self.assertIsNone(self.proxy.stats()["access_log"])
+        self.assertNotIn("larder_access_log", self.proxy.admin("GET", "/metrics").text)
         self.proxy.stop()
         self.assertNotIn("/a", self.proxy.log())
 
@@ -223,6 +225,7 @@ class AccessLog(LogCase):
         for _ in range(20):
             self.assertEqual(self.proxy.get("/a").status, 200)
         self.proxy.wait_for_log("access log: /dev/full takes no lines: No space left on device", beginning)
+        eventually(lambda: self.proxy.stats()["access_log"] == {"written": 0, "dropped": 0, "lost": 20}, "all are counted")
         self.proxy.stop()
         self.assertEqual(len(re.findall("takes no lines", self.proxy.log())), 1)
 
@@ -245,6 +248,9 @@ class NobodyReads(LogCase):
             connection.send(hit * 20)
             for _ in range(20):
                 self.assert_outcome(connection.read_response(), "HIT")
+        told = proxy.stats()["access_log"]
+        self.assertGreater(told["dropped"], 0)
+        self.assertRegex(proxy.admin("GET", "/metrics").text, r'larder_access_log_lines_total\{result="dropped"\} [1-9]')
         began = time.monotonic()
         self.assertEqual(proxy.stop(), 0)
         self.assertLess(time.monotonic() - began, 15)

@@ -21,6 +21,7 @@ struct Sources {
   std::function<bool()> redis_is_in_use;  ///< every worker may read Redis; empty where there is no Redis
   std::string version;
   std::function<std::vector<BudgetState>()> budgets{};  ///< from any thread; empty where there are none to show
+  const net::AccessLog* access_log = nullptr;           ///< null while it is off
 };
 
 /// Used on one thread, that of `sources.proxy`.

@@ -16,6 +16,7 @@
 #include "larder/admin/value_counters.hpp"
 #include "larder/admin/warm_state.hpp"
 #include "larder/admin/worker_poll.hpp"
+#include "larder/net/access_log.hpp"
 #include "larder/net/client_session.hpp"
 #include "larder/policy/outcome.hpp"
 #include "larder/policy/rules.hpp"
@@ -169,6 +170,7 @@ struct Statistics {
   std::size_t fill_bytes = 0;
   SessionTotals sessions;
   std::vector<BudgetState> budgets{};
+  std::optional<net::AccessLogTotals> access_log{};  ///< empty while it is off
   OriginState origin;
   std::vector<WorkerState> workers;
   PurgeLogState purge_log;
@@ -196,9 +198,10 @@ struct Statistics {
 /// the end of its reply; "redis" is a look-up there, "origin" the time to a response's head.
 /// `top_routes`: up to 10 of `routes`, the busiest first, each with "requests", and "miss_reasons" (why nothing was
 /// reused) and "not_stored_reasons" as [{"reason","count"}], the most frequent first.
-/// `alerts`: [{"name","when","active","value","since","begun"}].
-/// `warm`: to_json(WarmState); null where the rules have no warm tasks.
-/// `origin`: {"servers":[{"server","open","idle","waiting","paused"}],"requests","connects","connect_failures",
+/// `routes`: each with "match", "file", "line", "mode" ("serve", "shadow" or "off") and "verify" (the share in
+/// percent). `access_log`: {"written","dropped","lost"}, lines; null while it is off. `alerts`:
+/// [{"name","when","active","value","since","begun"}]. `warm`: to_json(WarmState); null where the rules have no warm
+/// tasks. `origin`: {"servers":[{"server","open","idle","waiting","paused"}],"requests","connects","connect_failures",
 /// "reused","retries"}; `workers`: [{"responsive","loop_delay_ms"}], the first is that of the admin API itself.
 Json to_json(const Statistics& statistics, std::chrono::system_clock::time_point now);
 

@@ -7,10 +7,11 @@ let onRefused = () => {};
 
 /** An error answer, or no answer (status 0). */
 export class ApiError extends Error {
-  constructor(status, name, message) {
+  constructor(status, name, message, answer) {
     super(message);
     this.status = status;
     this.name = name;
+    this.answer = answer; // the JSON, if there is any
   }
 }
 
@@ -43,7 +44,7 @@ async function request(method, path, body) {
   try { answer = JSON.parse(text); } catch { /* told below */ }
   if (response.ok && answer !== null) return answer;
   const error = new ApiError(response.status, answer?.error ?? 'bad_answer',
-    answer?.message ?? `The answer (status ${response.status}) is not JSON.`);
+    answer?.message ?? `The answer (status ${response.status}) is not JSON.`, answer);
   if (error.status === 401 || error.name === 'no_token_configured') onRefused(error.message);
   throw error;
 }

@@ -6,13 +6,18 @@ import { reasonsText, refreshKeys, showTopKeys, startKeys } from './keys.js';
 import { reasonsOfType, setState, showOverview, startOverview } from './overview.js';
 import { connectEntry, startEntry } from './entry.js';
 import { startExplain } from './explain.js';
+import { showWarming, startWarming } from './warming.js';
+import { showChecks } from './checks.js';
+import { showNamespaces, startConfiguration } from './configuration.js';
 
 const INTERVAL = 5000;
+const SOON = 500; // while something goes on that is shown step by step
 const KEYS_EVERY = 6; // of these, as the busiest keys cost a walk over memory
 
 let timer = 0;
 let isPaused = false;
 let isRunning = false;
+let isBusy = false;
 let turn = 0;
 
 function leave(message) {
@@ -25,7 +30,8 @@ function leave(message) {
   $('token').value = '';
   $('token').focus();
   // Nothing of what was shown stays in the document.
-  for (const id of ['routes', 'top-keys', 'keys-list', 'explain-result', 'purge-result', 'entry-body', 'tiles', 'system-cards', 'alerts']) {
+  for (const id of ['routes', 'top-keys', 'keys-list', 'explain-result', 'purge-result', 'entry-body', 'tiles', 'system-cards', 'alerts',
+    'warming-progress', 'warming-tasks', 'checks-shadow', 'checks-verify', 'checks-examples', 'reload-result', 'namespaces']) {
     $(id).replaceChildren();
   }
 }
@@ -39,7 +45,11 @@ async function refresh() {
     // A server that measures latencies keeps the series too.
     const series = stats.latency ? await api.get('/api/cache/series') : null;
     if (!api.hasToken()) return;
+    isBusy = stats.warm?.running === true;
     showOverview(stats, series);
+    showWarming(stats.warm);
+    showNamespaces(stats.kv);
+    await showChecks(stats);
     offerTypes(Object.keys(stats.types ?? {}));
     if (turn++ % KEYS_EVERY === 0) await showTopKeys((type) => reasonsText(reasonsOfType(stats, type)));
   } catch (error) {
@@ -48,7 +58,7 @@ async function refresh() {
     turn = 0;
   } finally {
     isRunning = false;
-    if (api.hasToken() && !isPaused && !document.hidden) timer = setTimeout(refresh, INTERVAL);
+    if (api.hasToken() && !isPaused && !document.hidden) timer = setTimeout(refresh, isBusy ? SOON : INTERVAL);
   }
 }
 
@@ -110,6 +120,8 @@ startOverview();
 startKeys();
 startExplain();
 startPurge(afterPurge);
+startWarming(refresh);
+startConfiguration(afterPurge);
 followSections();
 api.whenRefused(leave);
 $('login-form').addEventListener('submit', signIn);

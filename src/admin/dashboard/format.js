@@ -41,6 +41,8 @@ export function duration(seconds) {
   return sign + parts.slice(0, 2).join(' ');
 }
 
+/** A time as the API tells it, or null. */
+export const when = (time) => (time ? new Date(time).toLocaleString('en-GB', { dateStyle: 'short', timeStyle: 'medium' }) : null);
 export const clock = (date) => date.toLocaleTimeString('en-GB');
 /** not_reused → not reused */
 export const words = (name) => name.replaceAll('_', ' ');

@@ -63,6 +63,10 @@ function alerts(stats) {
   if (stats.redis?.pending_purges > 0) {
     shown.push(el('li', {}, el('strong', {}, 'Purges wait for Redis'), ` — ${count(stats.redis.pending_purges)}`));
   }
+  const lines = (stats.access_log?.dropped ?? 0) + (stats.access_log?.lost ?? 0);
+  if (lines > 0) shown.push(el('li', {}, el('strong', {}, 'The access log is not whole'), ` — ${count(lines)} lines are missing`));
+  const failed = (stats.warm?.tasks ?? []).filter((task) => task.critical && task.last_failures > 0);
+  for (const task of failed) shown.push(el('li', {}, el('strong', {}, `Warming: ${task.name}`), ` — ${task.last_failure}`));
   return shown.length > 0 ? notice('bad', el('ul', {}, shown)) : [];
 }
 
@@ -160,7 +164,7 @@ function latencyCard(stats) {
 function system(stats) {
   const memory = stats.memory;
   const budgets = Object.entries(stats.budgets ?? {});
-  const other = [['kv', 'Key-value store'], ['shadow', 'Shadow mode'], ['verify', 'Verification'], ['warm', 'Warming']];
+  const other = [['access_log', 'Access log, lines']];
   return [
     card('Memory tier', filling(memory.bytes, memory.capacity), facts([['Used', `${bytes(memory.bytes)} of ${bytes(memory.capacity)}`],
       ['Entries', count(memory.entries)], ['Hits', count(stats.tiers.memory.hits)], ['Insertions', count(memory.insertions)],
@@ -171,6 +175,10 @@ function system(stats) {
     card('Clients', facts([['Open', count(stats.connections.open)], ['Accepted', count(stats.connections.accepted)], ['Refused', count(stats.connections.refused)],
       ['Malformed', count(stats.connections.malformed)], ['Timed out', count(stats.connections.timed_out)], ['Cut short', count(stats.connections.cut_short)],
       ['Shared an answer', count(stats.collapsed)]])),
+    stats.kv ? card('Key-value store', filling(stats.kv.bytes, stats.kv.capacity), facts([['Used', `${bytes(stats.kv.bytes)} of ${bytes(stats.kv.capacity)}`],
+      ['Values', count(stats.kv.entries)], ['Evictions', count(stats.kv.evictions)], ['Expired', count(stats.kv.expired)], ['Leases', count(stats.kv.leases)],
+      ['Who waits for a lease', count(stats.kv.waiting)], ['Conflicts', count(stats.kv.conflicts)],
+      ['Redis in use', stats.kv.redis ? yes(stats.kv.redis.readable) : null], ['Redis errors', stats.kv.redis ? count(stats.kv.redis.errors) : null]])) : [],
     stats.shed ? card('Refused at a limit', facts(plain(stats.shed))) : [],
     budgets.length > 0 ? card('Budgets', budgets.map(([name, budget]) => [el('p', {}, el('code', {}, name),
       el('span', { class: 'place' }, `${bytes(budget.bytes)} of ${bytes(budget.limit)}`)), filling(budget.bytes, budget.limit)])) : [],

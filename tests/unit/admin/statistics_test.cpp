@@ -111,6 +111,8 @@ TEST_CASE("workers are added up, routes to their types") {
   REQUIRE(json["routes"].size() == 3);
   CHECK(json["routes"][1]["match"] == "GET /1");
   CHECK(json["routes"][1]["line"] == 11);
+  CHECK(json["routes"][0]["mode"] == "serve");
+  CHECK(json["routes"][0]["verify"] == 0);
   CHECK(json["routes"][1]["type"] == "product");
   CHECK(json["routes"][1]["misses"] == 2);
   CHECK(json["routes"][2]["type"].is_null());
