@@ -1,7 +1,9 @@
 #include "larder/admin/alerts.hpp"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 namespace larder::admin {
 namespace {
@@ -27,6 +29,9 @@ std::string describe(const AlertChange& change) {
     return fmt::format("{} begins: {}, and it is {}", change.name, change.when, change.value.value_or(0));
   }
   const auto lasted = std::chrono::duration_cast<std::chrono::seconds>(change.lasted).count();
+  if (change.is_dropped) {
+    return fmt::format("{} ends after {} s: the configuration has no such alert any more", change.name, lasted);
+  }
   return fmt::format("{} ends after {} s: not {} any more{}", change.name, lasted, change.when,
                      change.value ? fmt::format(", it is {}", *change.value) : ", as too little comes to tell");
 }
@@ -43,14 +48,38 @@ std::string to_webhook_body(const AlertChange& change) {
   return serialise(body) + '\n';
 }
 
-AlertBook::AlertBook(std::vector<AlertRule> rules) {
+AlertBook::AlertBook(std::vector<AlertRule> rules) { (void)replace(std::move(rules), {}, {}); }
+
+std::vector<AlertChange> AlertBook::replace(std::vector<AlertRule> rules, std::chrono::steady_clock::time_point now,
+                                            std::chrono::system_clock::time_point told_now) {
+  auto before = std::exchange(entries_, {});
   for (auto& rule : rules) {
+    const auto same = std::ranges::find(before, rule, &Entry::rule);
+    if (same != before.end()) {
+      entries_.push_back(std::move(*same));
+      before.erase(same);
+      continue;
+    }
     Entry entry;
     entry.state.name = rule.name;
     entry.state.when = admin::describe(rule);
+    const auto known = std::ranges::find(before, rule.name, [](const Entry& e) { return e.rule.name; });
+    if (known != before.end()) entry.state.begun = known->state.begun;
     entry.rule = std::move(rule);
     entries_.push_back(std::move(entry));
   }
+  std::vector<AlertChange> ended;
+  for (const auto& entry : before) {
+    if (!entry.state.active) continue;
+    ended.push_back({.name = entry.rule.name,
+                     .when = entry.state.when,
+                     .begins = false,
+                     .value = {},
+                     .at = told_now,
+                     .lasted = std::chrono::duration_cast<std::chrono::milliseconds>(now - entry.began),
+                     .is_dropped = true});
+  }
+  return ended;
 }
 
 std::vector<AlertChange> AlertBook::judge(const Series& series) {

@@ -139,6 +139,8 @@ void Api::set_token(std::string token) {
   impl_->context.token = std::move(token);
 }
 
+void Api::set_watch(WatchParameters watch) { impl_->context.watch = std::move(watch); }
+
 net::Handler Api::handler() {
   return {.answer_at_once = [](net::Exchange&) { return false; },
           .answer = [impl = impl_.get()](net::Exchange& exchange) { return impl->answer(exchange); }};

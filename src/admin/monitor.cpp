@@ -19,17 +19,25 @@ using Clock = std::chrono::steady_clock;
 // Shared with the coroutine, which may outlive the monitor; the references are of no use to it then, and it looks at
 // `is_over` whenever it is resumed.
 struct Monitor::Impl {
-  Impl(asio::io_context& io, net::DeadlineWheel& wheel, Collector& from, const WatchParameters& given)
-      : context(io), collector(from), parameters(given), book(given.alerts), timer(io.get_executor()) {
+  Impl(asio::io_context& io, net::DeadlineWheel& deadlines, Collector& from, const WatchParameters& given)
+      : context(io),
+        wheel(deadlines),
+        collector(from),
+        parameters(given),
+        book(given.alerts),
+        timer(io.get_executor()) {
     if (!given.webhook.server.empty()) webhook.emplace(io, wheel, given.webhook);
   }
 
   static net::Awaitable<void> watch(std::shared_ptr<Impl> self);
+  void adopt(const WatchParameters& given);
   void judge();
+  void tell(const std::vector<AlertChange>& changes);
 
   asio::io_context& context;
+  net::DeadlineWheel& wheel;
   Collector& collector;
-  const WatchParameters& parameters;
+  WatchParameters parameters;
   Series series;
   AlertBook book;
   std::optional<Webhook> webhook;
@@ -50,6 +58,8 @@ void Monitor::stop() noexcept {
   impl_->webhook.reset();
   impl_->timer.cancel();
 }
+
+void Monitor::adopt(const WatchParameters& parameters) { impl_->adopt(parameters); }
 
 const Series& Monitor::series() const noexcept { return impl_->series; }
 
@@ -77,8 +87,27 @@ net::Awaitable<void> Monitor::Impl::watch(std::shared_ptr<Impl> self) {
   }
 }
 
-void Monitor::Impl::judge() {
-  for (const auto& change : book.judge(series)) {
+void Monitor::Impl::adopt(const WatchParameters& given) {
+  if (is_over) return;
+  // What ends is told where its beginning was.
+  if (given.alerts != parameters.alerts) {
+    tell(book.replace(given.alerts, Clock::now(), std::chrono::system_clock::now()));
+    parameters.alerts = given.alerts;
+  }
+  if (given.webhook == parameters.webhook) return;
+  if (webhook && webhook->state().waiting > 0) {
+    spdlog::warn("[ALERT] another webhook is configured: {} messages for the one before are given up",
+                 webhook->state().waiting);
+  }
+  webhook.reset();
+  parameters.webhook = given.webhook;
+  if (!given.webhook.server.empty()) webhook.emplace(context, wheel, given.webhook);
+}
+
+void Monitor::Impl::judge() { tell(book.judge(series)); }
+
+void Monitor::Impl::tell(const std::vector<AlertChange>& changes) {
+  for (const auto& change : changes) {
     if (change.begins) {
       spdlog::warn("[ALERT] {}", describe(change));
     } else {

@@ -405,11 +405,16 @@ struct Server::Impl {
     } else if (!report.changed.empty()) {
       adopt(present.rules, nullptr);
     }
-    asio::post(background->context(), [this, rules = present.rules, token = present.admin_token] {
-      shared.rules = rules;
-      warmer->adopt(rules);
-      if (api) api->set_token(token);
-    });
+    asio::post(background->context(),
+               [this, rules = present.rules, token = present.admin_token, watch = present.watch] {
+                 shared.rules = rules;
+                 warmer->adopt(rules);
+                 monitor->adopt(watch);
+                 if (api) {
+                   api->set_token(token);
+                   api->set_watch(watch);
+                 }
+               });
     watch_files();
     notice.ready();
     tell(report, why);
@@ -621,7 +626,7 @@ void Server::run() {
   self.schedule_sweep();
   std::thread bus_thread(run_loop, std::ref(self.bus_context), "the purge bus");
   std::thread encoding_thread(run_loop, std::ref(self.encoding_context), "the encoding thread");
-  if (self.settings.admin || !self.settings.watch.alerts.empty()) self.monitor->start();
+  self.monitor->start();
   const auto stop = [&] {
     asio::post(self.background->context(), [&] {
       self.warmer->stop();

@@ -61,7 +61,15 @@ std::vector<std::string> changed_keys(const Settings& before, const Settings& af
 
 namespace {
 // What is looked at anew by whoever uses it, and may change under a request that runs. All else is laid out at start.
-constexpr std::array<std::string_view, 30> changeable{"admin.token",
+constexpr std::array<std::string_view, 38> changeable{"admin.metrics_open",
+                                                      "admin.metrics_token",
+                                                      "admin.token",
+                                                      "alerts.rules",
+                                                      "alerts.webhook",
+                                                      "alerts.webhook_deadline",
+                                                      "alerts.webhook_retry_first",
+                                                      "alerts.webhook_token",
+                                                      "alerts.webhook_tries",
                                                       "client.body_rate",
                                                       "client.body_rate_grace",
                                                       "client.buffers",
@@ -100,6 +108,8 @@ bool takes_effect_at_reload(std::string_view path) noexcept {
 Settings reloaded(const Settings& present, const Settings& loaded) {
   auto next = present;
   next.admin_token = loaded.admin_token;
+  next.watch = loaded.watch;
+  next.watch.sample_interval = present.watch.sample_interval;  // the series is laid out for it
   next.log_level = loaded.log_level;
   next.trust_forwarded = loaded.trust_forwarded;
   next.client = loaded.client;

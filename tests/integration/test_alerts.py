@@ -38,6 +38,54 @@ class AlertsCase(IntegrationCase):
         return next(alert for alert in proxy.stats()["alerts"] if alert["name"] == name)
 
 
+class Reload(AlertsCase):
+    def write(self, proxy, *rules, webhook=None, more=""):
+        text = "\n".join(f"    - {rule}" for rule in rules)
+        proxy.write_settings(SETTINGS.format(webhook=webhook or self.receiver.url, rules=text) + more)
+        return proxy.reload()
+
+    def test_alerts_are_replaced(self):
+        many = "{ name: many, when: misses > 0, window: 10s }"
+        proxy = self.start(many)
+        proxy.get("/1")
+        eventually(lambda: self.messages() != [], "it is told")
+        # One that is the same goes on in silence, another one begins.
+        report = self.write(proxy, many, "{ name: more, when: requests > 0, window: 10s }")
+        self.assertEqual((report["changed"], report["at_restart"]), (["alerts.rules"], []))
+        eventually(lambda: len(self.messages()) == 2, "the other one is told")
+        self.assertEqual([(m["alert"], m["state"]) for m in self.messages()], [("many", "begins"), ("more", "begins")])
+        self.assertEqual(self.alert(proxy, "many")["begun"], 1)
+        # One that is taken away ends, and is told to who has heard of its beginning.
+        other = self.origin()
+        other.answers("/hook", "thanks", method="POST")
+        self.write(proxy, many)
+        eventually(lambda: len(self.messages()) == 3, "its end is told")
+        self.assertEqual((self.messages()[2]["alert"], self.messages()[2]["state"]), ("more", "ends"))
+        proxy.wait_for_log(r"info \[ALERT\] more ends after \d+ s: the configuration has no such alert any more")
+        # To another webhook from now on.
+        report = self.write(proxy, many, "{ name: new, when: requests > 0, window: 10s }", webhook=other.url)
+        self.assertEqual(report["changed"], ["alerts.webhook", "alerts.rules"])
+        other.wait_for("/hook")
+        self.assertEqual(json.loads(other.seen("/hook")[0].body)["alert"], "new")
+        self.assertEqual(len(self.messages()), 3)
+        # A bad one changes nothing.
+        proxy.write_settings("alerts: { rules: [ { name: x, when: nonsense } ] }\n")
+        self.assertEqual(proxy.admin("POST", "/api/cache/reload").status, 422)
+        self.assertEqual([alert["name"] for alert in proxy.stats()["alerts"]], ["many", "new"])
+
+    def test_who_may_read_metrics(self):
+        proxy = self.larder(self.site, rules=HOUR_RULES)
+        read = lambda token: proxy.admin("GET", "/metrics", token=token).status
+        self.assertEqual(read("scraper"), 401)
+        proxy.write_settings("admin: { metrics_token: scraper }\n")
+        self.assertEqual(proxy.reload()["changed"], ["admin.metrics_token"])
+        eventually(lambda: read("scraper") == 200, "it is known")
+        self.assertEqual(read(None), 401)
+        proxy.write_settings("admin: { metrics_open: true }\n")
+        self.assertEqual(proxy.reload()["changed"], ["admin.metrics_token", "admin.metrics_open"])
+        eventually(lambda: read(None) == 200, "it is open")
+
+
 class Alerts(AlertsCase):
     def test_a_low_hit_rate(self):
         proxy = self.start("{ name: low, when: hit_rate < 50, window: 300ms, least: 4 }")

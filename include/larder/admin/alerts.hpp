@@ -18,6 +18,7 @@ struct AlertChange {
   std::optional<double> value;  ///< at the time; empty where it ended because too little came to tell
   std::chrono::system_clock::time_point at;
   std::chrono::milliseconds lasted{0};  ///< of one that ended
+  bool is_dropped = false;              ///< it ended because a reload has taken it away
 };
 /// One line for the log: "low-hit-rate begins: hit_rate < 80 over 5m, and it is 12.5".
 std::string describe(const AlertChange& change);
@@ -35,6 +36,10 @@ class AlertBook {
   /// "More than N" is known as soon as N is exceeded. Everything else that looks back needs samples of its whole
   /// window, so that a start with an empty cache is no alert.
   std::vector<AlertChange> judge(const Series& series);
+  /// Other rules from now on. Alerts under a rule that is the same go on; returns those that have ended because there
+  /// is no such rule any more. A rule of a name that was known goes on counting how often it has begun.
+  std::vector<AlertChange> replace(std::vector<AlertRule> rules, std::chrono::steady_clock::time_point now,
+                                   std::chrono::system_clock::time_point told_now);
   [[nodiscard]] std::vector<AlertState> states() const;
 
  private:

@@ -25,7 +25,7 @@ struct ApiContext {
   Collector& collector;
   const Monitor& monitor;
   Warmer& warmer;                               ///< of that thread too
-  const WatchParameters& watch;                 ///< who may read /metrics
+  WatchParameters watch;                        ///< who may read /metrics
   std::function<bool()> is_ready;               ///< false while starting or draining
   std::string default_host{};                   ///< of requests that are explained and name none: where clients connect
   std::function<bool()> is_draining = nullptr;  ///< the process is about to end; may be empty
@@ -43,6 +43,8 @@ class Api {
 
   /// Another token from now on.
   void set_token(std::string token);
+  /// Others may read /metrics from now on.
+  void set_watch(WatchParameters watch);
   /// The callables for a listener; valid as long as the API.
   net::Handler handler();
 

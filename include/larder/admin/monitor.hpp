@@ -13,7 +13,8 @@ namespace larder::admin {
 /// Used on one thread, that of `context`.
 class Monitor {
  public:
-  /// All references outlive the monitor. Its coroutine may be in `context` still when it is destroyed.
+  /// `context`, `wheel` and `collector` outlive the monitor. Its coroutine may be in `context` still when it is
+  /// destroyed.
   Monitor(boost::asio::io_context& context, net::DeadlineWheel& wheel, Collector& collector,
           const WatchParameters& parameters);
   ~Monitor();
@@ -25,6 +26,8 @@ class Monitor {
   /// No sample from now on. On the context's thread.
   void stop() noexcept;
 
+  /// Other alerts and another webhook from now on; the interval of the samples stays. On the context's thread.
+  void adopt(const WatchParameters& parameters);
   [[nodiscard]] const Series& series() const noexcept;
   /// Puts what samples and alerts tell into the statistics.
   void add_to(Statistics& statistics) const;

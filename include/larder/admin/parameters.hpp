@@ -70,6 +70,7 @@ struct AlertRule {
   /// Requests (hits, misses … of which the measure tells) that must have come in the window for a percentage or a time
   /// to mean anything.
   std::uint64_t least = 1;
+  friend bool operator==(const AlertRule&, const AlertRule&) = default;
 };
 /// "hit_rate < 80 over 5m", "redis_down".
 std::string describe(const AlertRule& rule);
@@ -82,6 +83,7 @@ struct WebhookParameters {
   std::chrono::milliseconds deadline{5000};  ///< of one try
   unsigned tries = 3;
   std::chrono::milliseconds retry_first{1000};  ///< pause before the second try; doubles
+  friend bool operator==(const WebhookParameters&, const WebhookParameters&) = default;
 };
 
 /// All of it.

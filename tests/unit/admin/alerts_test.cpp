@@ -142,5 +142,36 @@ TEST_CASE("how it is told") {
   CHECK(describe(rule(Measure::redis_down, true, 0)) == "redis_down");
 }
 
+TEST_CASE("other rules: what is the same goes on, what is gone ends, what is new begins anew") {
+  auto down = rule(Measure::redis_down, true, 0);
+  auto misses = rule(Measure::misses, true, 5);
+  misses.name = "misses";
+  Story story(down);
+  CHECK(story.book.replace({down, misses}, story.sample.at, story.sample.told_at).empty());
+  CHECK(story.go_on(0, 0).empty());
+  CHECK(story.go_on(0, 10, 0, true).size() == 2);
+  // The same rule goes on without a word, in another place too.
+  CHECK(story.book.replace({misses, down}, story.sample.at, story.sample.told_at).empty());
+  CHECK(story.book.states()[1].active);
+  CHECK(story.book.states()[1].begun == 1);
+  CHECK(story.go_on(0, 10, 0, true).empty());
+  // With another condition it is another alert.
+  auto stricter = misses;
+  stricter.threshold = 1;
+  const auto ended = story.book.replace({stricter}, story.sample.at + seconds(3), story.sample.told_at + seconds(3));
+  REQUIRE(ended.size() == 2);
+  for (const auto& change : ended) {
+    CHECK_FALSE(change.begins);
+    CHECK(change.lasted == seconds(4));
+    CHECK(describe(change) == change.name + " ends after 4 s: the configuration has no such alert any more");
+    CHECK(Json::parse(to_webhook_body(change))["state"] == "ends");
+  }
+  REQUIRE(story.book.states().size() == 1);
+  CHECK_FALSE(story.book.states()[0].active);
+  const auto begun = story.go_on(0, 10);
+  REQUIRE(begun.size() == 1);
+  CHECK(story.book.states()[0].begun == 2);
+}
+
 }  // namespace
 }  // namespace larder::admin

@@ -169,6 +169,8 @@ class Node {
     }
   }
 
+  void adopt_watch() { api_->set_watch(watch); }
+
   Reply ask(const Request& request) {
     KeepingSink sink;
     std::vector<http::Field> fields;
@@ -339,6 +341,7 @@ TEST_CASE("metrics: the admin token, a token of their own, or none") {
   CHECK(node.get("/metrics").status() == 200);
   CHECK(node.ask({.target = "/metrics", .authorization = ""}).error() == "no_token");
   node.watch.metrics_token = "scraper";
+  node.adopt_watch();
   CHECK(node.ask({.target = "/metrics", .authorization = "Bearer scraper"}).status() == 200);
   CHECK(node.get("/metrics").status() == 200);
   const auto wrong = node.ask({.target = "/metrics", .authorization = "Bearer other"});
@@ -350,6 +353,7 @@ TEST_CASE("metrics: the admin token, a token of their own, or none") {
   }
   node.watch.metrics_token.clear();
   node.watch.metrics_open = true;
+  node.adopt_watch();
   CHECK(node.ask({.target = "/metrics", .authorization = ""}).status() == 200);
   CHECK(node.ask({.target = "/metrics", .authorization = "Bearer other"}).status() == 200);
   CHECK(node.ask({.target = "/api/cache/stats", .authorization = ""}).status() == 401);
@@ -359,6 +363,7 @@ TEST_CASE("metrics: the admin token, a token of their own, or none") {
   CHECK(unset.status() == 403);
   CHECK(unset.body.find("admin.metrics_token") != std::string::npos);
   without.watch.metrics_token = "scraper";
+  without.adopt_watch();
   CHECK(without.ask({.target = "/metrics", .authorization = "Bearer scraper"}).status() == 200);
   CHECK(without.ask({.target = "/api/cache/stats", .authorization = "Bearer scraper"}).status() == 403);
 }

@@ -35,7 +35,7 @@ TEST_CASE("what a reload can change is a key; and what it takes from the new set
   const auto keys = settings_keys(settings, redis);
   std::size_t changeable = 0;
   for (const auto& key : keys) changeable += takes_effect_at_reload(key.path) ? 1U : 0U;
-  CHECK(changeable == 30);
+  CHECK(changeable == 38);
   CHECK_FALSE(takes_effect_at_reload("listen"));
   CHECK_FALSE(takes_effect_at_reload("redis"));
   CHECK_FALSE(takes_effect_at_reload("no.such.key"));
@@ -76,6 +76,16 @@ TEST_CASE("what a reload can change is a key; and what it takes from the new set
                    .queue_timeout = std::chrono::seconds(27),
                    .failed_server_pause = std::chrono::seconds(28),
                    .preserve_host = false};
+  loaded.watch = {.sample_interval = std::chrono::seconds(30),
+                  .metrics_token = "scraper",
+                  .metrics_open = true,
+                  .alerts = {{.name = "a", .measure = admin::Measure::redis_down}},
+                  .webhook = {.server = "http://a:1",
+                              .target = "/",
+                              .token = "t",
+                              .deadline = std::chrono::seconds(31),
+                              .tries = 2,
+                              .retry_first = std::chrono::seconds(32)}};
   loaded.memory.capacity = 1;
   loaded.cache.max_object = 1;
   loaded.redis.emplace();
@@ -85,7 +95,7 @@ TEST_CASE("what a reload can change is a key; and what it takes from the new set
     CAPTURE(key);
     CHECK(takes_effect_at_reload(key));
   }
-  CHECK(changed_keys(present, next).size() == 30);
+  CHECK(changed_keys(present, next).size() == 38);
   for (const auto& key : changed_keys(next, loaded)) {
     CAPTURE(key);
     CHECK_FALSE(takes_effect_at_reload(key));
