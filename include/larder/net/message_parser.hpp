@@ -119,6 +119,7 @@ class MessageParser final : private boost::beast::http::basic_parser<is_request>
   std::optional<std::uint64_t> length_;
   ParseFault fault_ = ParseFault::none;
   bool head_done_ = false;
+  bool has_chunk_ = false;  ///< the header of a chunk has been read
 };
 
 extern template class MessageParser<true>;
