@@ -40,8 +40,9 @@ class OutputSink final : public spdlog::sinks::base_sink<std::mutex> {
   explicit OutputSink(const net::LogParameters& parameters) : format_(parameters.format), output_(parameters.file) {}
 
   net::LogOutput& output() noexcept { return output_; }
-  /// Whose dropped lines are told; null while lines are written at once.
-  void watch(std::weak_ptr<spdlog::details::thread_pool> pool) { pool_ = std::move(pool); }
+  /// Whose dropped lines are told; it writes here, and ends its thread before it goes. Not an owner: the thread would
+  /// wait for itself where it were the last one.
+  void watch(spdlog::details::thread_pool& pool) { pool_ = &pool; }
 
  protected:
   void sink_it_(const spdlog::details::log_msg& message) override {
@@ -50,8 +51,8 @@ class OutputSink final : public spdlog::sinks::base_sink<std::mutex> {
             fmt::format("the log {} cannot be opened anew: {}; the old one stays in use", output_.file(),
                         output_.last_error()));
     }
-    if (const auto pool = pool_.lock()) {
-      const auto dropped = pool->overrun_counter();
+    if (pool_ != nullptr) {
+      const auto dropped = pool_->overrun_counter();
       if (dropped > told_) {
         write(system_clock::now(), "warning",
               fmt::format("{} older lines were dropped, as the log's queue (log.queue) was full", dropped - told_));
@@ -72,8 +73,8 @@ class OutputSink final : public spdlog::sinks::base_sink<std::mutex> {
 
   const net::LogFormat format_;
   net::LogOutput output_;
-  std::weak_ptr<spdlog::details::thread_pool> pool_;
-  std::size_t told_ = 0;  ///< of the pool's dropped lines
+  spdlog::details::thread_pool* pool_ = nullptr;  ///< null while lines are written at once
+  std::size_t told_ = 0;                          ///< of the pool's dropped lines
   std::string line_;
 };
 
@@ -108,7 +109,7 @@ void log_to_stderr() {
 void begin_log(const net::LogParameters& parameters, config::LogLevel level) {
   auto sink = std::make_shared<OutputSink>(parameters);
   const auto pool = std::make_shared<spdlog::details::thread_pool>(parameters.queue, 1U);
-  sink->watch(pool);
+  sink->watch(*pool);
   sink_in_use = sink;
   auto logger = std::make_shared<spdlog::async_logger>("larder", std::move(sink), pool,
                                                        spdlog::async_overflow_policy::overrun_oldest);
@@ -119,6 +120,8 @@ void begin_log(const net::LogParameters& parameters, config::LogLevel level) {
 
 void end_log() {
   if (const auto sink = sink_in_use.lock()) sink->output().give_up_at(net::LogOutput::Clock::now() + end_deadline);
+  // The thread first, which writes what is queued; then what it has written with.
+  spdlog::details::registry::instance().set_tp(nullptr);
   spdlog::shutdown();
 }
 
